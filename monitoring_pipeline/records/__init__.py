@@ -1,0 +1,27 @@
+"""The nouns of the house: frozen dataclasses and enums that every room shares.
+
+No I/O, no configuration parsing and no SQL here. A noun that only one room uses lives in that room.
+"""
+
+from monitoring_pipeline.records.result import Gap, GapReason, Result, Sample, Skip
+from monitoring_pipeline.records.source import Component, Criticality, Source
+from monitoring_pipeline.records.state import BreakerState, CheckState, SourceState, StatusChange
+from monitoring_pipeline.records.status import CheckType, Status, worst
+
+__all__ = [
+    "BreakerState",
+    "CheckState",
+    "CheckType",
+    "Component",
+    "Criticality",
+    "Gap",
+    "GapReason",
+    "Result",
+    "Sample",
+    "Skip",
+    "Source",
+    "SourceState",
+    "Status",
+    "StatusChange",
+    "worst",
+]

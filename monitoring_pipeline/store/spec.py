@@ -1,0 +1,36 @@
+"""The YAML of `stores` and `retention`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from monitoring_pipeline.clock import Duration
+
+__all__ = ["RetentionSpec", "StoresSpec"]
+
+
+class StoresSpec(BaseModel):
+    """Where things are kept. Relative paths count from the configuration file's folder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    directory: Path = Field(Path(".busta"), description="Folder of everything this installation writes.")
+    operational: SecretStr | None = Field(
+        None, description="URL of the operational store; sqlite:///DIRECTORY/operational.db by default, or postgresql://..."
+    )
+    warehouse: Path | None = Field(None, description="The DuckDB file; DIRECTORY/warehouse.duckdb by default.")
+
+
+class RetentionSpec(BaseModel):
+    """How long rows are kept."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hot: Duration = Field(timedelta(hours=2), description="Results and samples in the operational store.")
+    results: Duration = Field(timedelta(days=400), description="Results in the warehouse.")
+    samples: Duration = Field(timedelta(days=90), description="Raw samples in the warehouse.")
+    changes: Duration = Field(timedelta(days=1200), description="Status changes and gaps.")
+    runs: Duration = Field(timedelta(days=2), description="Dagster's records of its own runs.")

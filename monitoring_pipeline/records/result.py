@@ -34,7 +34,6 @@ class Skip(StrEnum):
 
     DEPENDENCY = "dependency"
     BREAKER = "breaker"
-    STILL_RUNNING = "still_running"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +77,7 @@ class GapReason(StrEnum):
 
     NOT_RUNNING = "not_running"
     INTERRUPTED = "interrupted"
+    BUSY = "busy"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""How the warehouse's schema came to be: one file per version, forward only, never edited."""

@@ -24,8 +24,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Protocol
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from monitoring_pipeline.checks.condition import Condition, LevelledCondition, Threshold
 from monitoring_pipeline.clock import Duration
@@ -147,6 +148,13 @@ class Check(BaseModel):
         """Conditions whose failing makes the result a warning."""
         return _conditions_of(self)[1]
 
+    def is_local(self) -> bool:
+        """Whether the probe stays on this machine, so that losing our own network cannot explain a failure."""
+        if not self.remote:
+            return True
+        host = getattr(self, "host", None) or _host_of(getattr(self, "url", None))
+        return host is not None and (host in ("localhost", "::1") or host.startswith("127."))
+
     async def probe(self, context: ProbeContext) -> Probe:
         """Looks at the source once. See the module's text for what to return and what to raise."""
         raise NotImplementedError
@@ -168,6 +176,11 @@ def _conditions_of(check: Check) -> tuple[tuple[Condition, ...], tuple[Condition
     levels = (tuple(critical), tuple(warning))
     check.__dict__["_levels"] = levels
     return levels
+
+
+def _host_of(url: Any) -> str | None:
+    text = url.get_secret_value() if isinstance(url, SecretStr) else url
+    return urlsplit(text).hostname if isinstance(text, str) else None
 
 
 def _names(text: str) -> set[str]:

@@ -103,8 +103,8 @@ def test_what_may_not_be_read_is_not_called_missing(tmp_path: Path, pattern: str
     closed.mkdir()
     (closed / "a.csv").write_text("x")
     for folder in (tmp_path, *tmp_path.parents):
-        if folder.owner() == "root" and (folder.stat().st_mode & 0o005) != 0o005:
-            folder.chmod(folder.stat().st_mode | 0o005)
+        if folder.owner() == "root" and (folder.stat().st_mode & 0o055) != 0o055:
+            folder.chmod(folder.stat().st_mode | 0o055)
     closed.chmod(0)
     try:
         with as_nobody(), pytest.raises(CheckError, match=r"no permission to look at .*closed"):

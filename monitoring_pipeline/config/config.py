@@ -1,0 +1,53 @@
+"""The configuration, read and checked: what every surface is built from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from monitoring_pipeline.checks.check import BoundCheck
+from monitoring_pipeline.checks.spec import ExecutionSpec
+from monitoring_pipeline.config.fields import ApiSpec
+from monitoring_pipeline.config.problems import mask
+from monitoring_pipeline.records import Component, Source
+from monitoring_pipeline.store.spec import RetentionSpec, StoresSpec
+
+__all__ = ["Config"]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One configuration, without errors.
+
+    `sources` are the enabled ones and `checks` all checks of these, disabled ones included.
+    `stores` holds absolute paths and the URL of the operational store. `fingerprint` changes
+    whenever something that matters changes. `secrets` are values that no text may show.
+    """
+
+    path: Path
+    name: str
+    components: tuple[Component, ...]
+    sources: tuple[Source, ...]
+    checks: tuple[BoundCheck, ...]
+    stores: StoresSpec
+    retention: RetentionSpec
+    execution: ExecutionSpec
+    api: ApiSpec
+    fingerprint: str
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def published(self) -> Path:
+        """The warehouse's copy that readers may hold open as long as they like."""
+        return self.stores.directory / "published" / "warehouse.duckdb"
+
+    def redact(self, text: str) -> str:
+        """The text with every secret of four or more characters replaced by ***."""
+        return mask(text, self.secrets)
+
+    def checks_of(self, sources: Iterable[str]) -> tuple[BoundCheck, ...]:
+        """The checks of these sources, in the configuration's order."""
+        wanted = frozenset(sources)
+        return tuple(check for check in self.checks if check.source.id in wanted)

@@ -1,0 +1,67 @@
+"""The configuration as it is after includes, templates and defaults, as YAML without secrets."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import yaml
+from yaml.cyaml import CSafeDumper
+
+from monitoring_pipeline.checks.check import Check
+from monitoring_pipeline.config.config import Config
+from monitoring_pipeline.config.problems import mask
+from monitoring_pipeline.config.validation import SECRET_KEY
+from monitoring_pipeline.records import Component, Source
+
+__all__ = ["dump_config"]
+
+_COVER = "**********"
+
+
+def dump_config(config: Config) -> str:
+    """The resolved configuration as YAML; values that are the default are left out, secrets covered."""
+    checks: dict[str, list[Any]] = defaultdict(list)
+    for bound in config.checks:
+        checks[bound.source.id].append(_check(bound.check))
+    sources = [_source(source) | {"checks": checks[source.id]} for source in config.sources]
+    whole = {
+        "version": 1,
+        "name": config.name,
+        "stores": config.stores.model_dump(mode="json"),
+        "retention": config.retention.model_dump(mode="json"),
+        "execution": config.execution.model_dump(mode="json"),
+        "api": config.api.model_dump(mode="json", exclude_none=True),
+        "components": {component.id: _component(component) for component in config.components},
+        "sources": sources,
+    }
+    covered = _covered(whole, config.secrets)
+    return str(yaml.dump(covered, Dumper=CSafeDumper, sort_keys=False, allow_unicode=True, width=120))
+
+
+def _check(check: Check) -> dict[str, Any]:
+    dumped = check.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return {"id": check.id, "kind": check.kind, **{k: v for k, v in dumped.items() if k not in ("id", "kind")}}
+
+
+def _source(source: Source) -> dict[str, Any]:
+    values = {name: getattr(source, name) for name in source.__slots__}
+    listed = {name: list(value) if isinstance(value, tuple) else str(value) for name, value in values.items()}
+    return {name: value for name, value in listed.items() if value}
+
+
+def _component(component: Component) -> dict[str, Any]:
+    values = {"description": component.description, "owner": component.owner, "aggregation": component.aggregation}
+    return {name: value for name, value in values.items() if value}
+
+
+def _covered(value: Any, secrets: frozenset[str]) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: _COVER if SECRET_KEY.search(str(key)) and isinstance(inner, str) else _covered(inner, secrets)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_covered(item, secrets) for item in value]
+    # Reading it again must not take a literal ${ for a variable.
+    return mask(value, secrets, _COVER).replace("${", "$${") if isinstance(value, str) else value

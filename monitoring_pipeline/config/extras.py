@@ -1,0 +1,42 @@
+"""Whether the client libraries of the check kinds in use are installed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, distribution, requires
+
+from monitoring_pipeline.checks.check import Check
+
+__all__ = ["missing_extras"]
+
+_PACKAGE = "monitoring-pipeline"
+
+
+def missing_extras(kinds: Mapping[str, type[Check]]) -> list[str]:
+    """One warning per kind whose client is not installed, with the command that installs it."""
+    wanted = {kind: model.extra for kind, model in kinds.items() if model.extra}
+    if not wanted:
+        return []
+    return [
+        f"the check kind {kind!r} needs a client that is not installed: pip install '{_PACKAGE}[{extra}]'"
+        for kind, extra in sorted(wanted.items())
+        if not all(map(_is_installed, _packages_of(extra)))
+    ]
+
+
+def _packages_of(extra: str) -> list[str]:
+    try:
+        lines = requires(_PACKAGE) or []
+    except PackageNotFoundError:  # a bare checkout: nothing tells what the extra holds
+        return []
+    marker = re.compile(rf"extra\s*==\s*['\"]{re.escape(extra)}['\"]")
+    return [re.split(r"[^A-Za-z0-9_.-]", line, maxsplit=1)[0] for line in lines if marker.search(line)]
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        distribution(package)
+    except PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,250 @@
+"""The front door: a file becomes a Config, or a ConfigError with everything that is wrong with it."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+
+from monitoring_pipeline import __version__
+from monitoring_pipeline.checks.check import BoundCheck, Check, check_kinds
+from monitoring_pipeline.checks.spec import ExecutionSpec
+from monitoring_pipeline.config.config import Config
+from monitoring_pipeline.config.documents import Document, read_document
+from monitoring_pipeline.config.expansion import Expanded, Expansion
+from monitoring_pipeline.config.extras import missing_extras
+from monitoring_pipeline.config.fields import ApiSpec, ComponentFields, HeadFields, Id, SourceFields
+from monitoring_pipeline.config.nodes import Fields, Place, Scalar, plain
+from monitoring_pipeline.config.problems import Problems, at, hint, quoted
+from monitoring_pipeline.config.references import Built, BuiltCheck, check_cron, check_references
+from monitoring_pipeline.config.secrets import secrets_in_models, secrets_in_nodes
+from monitoring_pipeline.config.validation import as_fields, keep_keys, validate
+from monitoring_pipeline.kinds import Kinds
+from monitoring_pipeline.records import Component, Source
+from monitoring_pipeline.store.spec import RetentionSpec, StoresSpec
+
+__all__ = ["load_config"]
+
+
+def load_config(path: Path, *, environ: Mapping[str, str] | None = None) -> Config:
+    """Reads a configuration with everything it includes.
+
+    Raises ConfigError with all problems at once. `environ` are the variables that `${VAR}` may
+    use; the process's own by default.
+    """
+    with _no_collector():
+        return _Loading(path, os.environ if environ is None else environ).config()
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Loading only allocates; letting the collector walk all of it again and again costs a third of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+class _Head(BaseModel):
+    """What of the main file is built in one go."""
+
+    version: Any = 1
+    name: str = ""
+
+
+class _Loading:
+    def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
+        self.path = path
+        self.problems = Problems()
+        self.kinds: Kinds[Check] = check_kinds()
+        self.document: Document = read_document(path, environ=environ, problems=self.problems)
+        self.expanded: list[Expanded] = []
+        self.unread: set[str] = set()
+        self.ids: dict[str, Fields] = {}
+
+    def config(self) -> Config:
+        head = self._head()
+        stores = self._section("stores", StoresSpec)
+        retention = self._section("retention", RetentionSpec)
+        execution = self._section("execution", ExecutionSpec)
+        api = self._section("api", ApiSpec)
+        declared = self._declared()
+        self.expanded = list(Expansion(self.document, self.kinds.by_name, self.problems).sources())
+        built, sources = self._sources(declared)
+        check_references(built, self.problems, unread=self.unread)
+        self.problems.raise_if_any()
+        assert head and stores and retention and execution and api  # noqa: S101 - else there were problems
+        enabled = [source for source in built if source.enabled]
+        checks = tuple(BoundCheck(sources[source.id], check.check) for source in enabled for check in source.checks)
+        return Config(
+            path=self.path.absolute(),
+            name=head.name or self.path.stem,
+            components=self._components(declared, [sources[source.id] for source in enabled]),
+            sources=tuple(sources[source.id] for source in enabled),
+            checks=checks,
+            stores=_resolved(stores, self.path.absolute().parent),
+            retention=retention,
+            execution=execution,
+            api=api,
+            fingerprint=self._fingerprint(),
+            secrets=self._secrets(stores, checks),
+            warnings=self._warnings(checks),
+        )
+
+    def _head(self) -> _Head | None:
+        version = self.document.head.values.get("version")
+        if isinstance(version, Scalar) and version.value not in (1, "1"):
+            self.problems.add(version.mark, f"version {quoted(version)} is not supported; allowed: 1")
+        return validate(_Head, keep_keys(self.document.head, _Head.model_fields), self.problems)
+
+    def _section(self, name: str, model: type[Any]) -> Any:
+        fields = as_fields(self.document.head.values.get(name), name, self.problems)
+        return model() if fields is None else validate(model, fields, self.problems)
+
+    def _declared(self) -> dict[str, ComponentFields]:
+        found = {}
+        known = self.document.components
+        for name, node in known.values.items():
+            fields = as_fields(node, "a component", self.problems) or Fields({}, {}, node.mark)
+            mark = known.keys[name]
+            named = Fields({"id": Scalar(name, name, name, mark)}, {"id": mark}, mark)
+            if validate(_ComponentId, named, self.problems):
+                found[name] = validate(ComponentFields, fields, self.problems) or ComponentFields()
+        return found
+
+    def _sources(self, declared: Mapping[str, ComponentFields]) -> tuple[list[Built], dict[str, Source]]:
+        built: list[Built] = []
+        sources: dict[str, Source] = {}
+        for expanded in self.expanded:
+            fields = validate(SourceFields, expanded.source, self.problems)
+            name = expanded.source.values.get("id")
+            written = name.text if isinstance(name, Scalar) else ""
+            if isinstance(name, Scalar) and not self._is_new(written, name, expanded.source):
+                continue
+            checks = [check for each in expanded.checks for check in self._check(each, written)]
+            if fields is None:
+                self.unread.add(written)
+                continue
+            known = [n.text for each in expanded.checks if isinstance(n := each.values.get("id"), Scalar)]
+            built.append(Built(fields.id, fields.depends_on, fields.enabled, expanded.source, checks, known))
+            sources[fields.id] = _source(fields)
+            self._warn_near_miss(fields.component, declared, expanded.source)
+        disabled = {source.id for source in built if not source.enabled}
+        if disabled:
+            sources = {name: _without_lineage(source, disabled) for name, source in sources.items()}
+        return built, sources
+
+    def _is_new(self, name: str, node: Scalar, fields: Fields) -> bool:
+        if name not in self.ids:
+            self.ids[name] = fields
+            return True
+        first = self.ids[name].values["id"]
+        place = first.origin.mark if isinstance(first, Scalar) and first.origin else first.mark
+        mark = node.origin.mark if node.origin else node.mark
+        message = f"the source {node.shown!r} exists already at {at(place)}; ids are unique over all files"
+        self.problems.add(mark, message)
+        return False
+
+    def _check(self, fields: Fields, source: str) -> Iterator[BuiltCheck]:
+        kind = fields.values.get("kind")
+        if kind is None:
+            name = fields.values.get("id")
+            tail = f"; no template has a check {quoted(name)} to change" if isinstance(name, Scalar) else ""
+            known = ", ".join(sorted(self.kinds.by_name))
+            self.problems.add(fields.mark, f"'kind' is required and missing{tail}; known kinds: {known}")
+            return
+        model = self.kinds.by_name.get(kind.text) if isinstance(kind, Scalar) else None
+        if model is None:
+            self.problems.add(kind.mark, self._unknown_kind(kind))
+            return
+        check_cron(fields, self.problems)
+        check = validate(model, fields, self.problems)
+        if check is not None:
+            yield BuiltCheck(f"{source}/{check.id}", check, fields)
+
+    def _unknown_kind(self, kind: Any) -> str:
+        name = kind.text if isinstance(kind, Scalar) else ""
+        broken = self.kinds.broken.get(name)
+        tail = f"; its plug-in could not be loaded: {broken}" if broken else ""
+        known = ", ".join(sorted(self.kinds.by_name))
+        return f"{quoted(kind)} is not a check kind{hint(name, self.kinds.by_name)}; known kinds: {known}{tail}"
+
+    def _warn_near_miss(self, component: str, declared: Mapping[str, ComponentFields], fields: Fields) -> None:
+        if component in declared or not declared or component == "default":
+            return
+        typo = hint(component, declared)
+        if typo:
+            mark = fields.values.get("component", fields).mark
+            self.problems.warn(mark, f"the component {component!r} is not declared and is created{typo}")
+
+    def _components(self, declared: Mapping[str, ComponentFields], sources: list[Source]) -> tuple[Component, ...]:
+        names = dict.fromkeys([*declared, *(source.component for source in sources)])
+        specs = {name: declared.get(name, ComponentFields()) for name in names}
+        return tuple(Component(name, s.description, s.owner, s.aggregation) for name, s in specs.items())
+
+    def _fingerprint(self) -> str:
+        head = {name: plain(node) for name, node in self.document.head.values.items() if name in _HEAD_THAT_MATTERS}
+        sources = [[plain(each.source), [plain(check) for check in each.checks]] for each in self.expanded]
+        matter = [__version__, str(self.path.absolute().parent), head, plain(self.document.components), sources]
+        return hashlib.sha256(json.dumps(matter, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+    def _secrets(self, stores: StoresSpec, checks: tuple[BoundCheck, ...]) -> frozenset[str]:
+        found = set(self.problems.secrets)
+        found.update(secrets_in_models([stores, *(bound.check for bound in checks)]))
+        found.update(secrets_in_nodes([self.document.head]))
+        for each in self.expanded:
+            found.update(secrets_in_nodes([each.source, *each.checks]))
+        return frozenset(secret for secret in found if secret)
+
+    def _warnings(self, checks: tuple[BoundCheck, ...]) -> tuple[str, ...]:
+        broken = [f"the check kind {name!r} could not be loaded: {why}" for name, why in self.kinds.broken.items()]
+        none = [] if self.expanded else [f"{at(Place(str(self.path)))}: there are no sources: nothing is monitored"]
+        used = {bound.check.kind: type(bound.check) for bound in checks if bound.check.enabled}
+        return (*none, *self.problems.warnings, *broken, *missing_extras(used))
+
+
+class _ComponentId(BaseModel):
+    id: Id
+
+
+_HEAD_THAT_MATTERS = frozenset(HeadFields.model_fields) - {"sources", "include", "templates", "components", "defaults"}
+
+
+def _source(fields: SourceFields) -> Source:
+    return Source(
+        id=fields.id,
+        component=fields.component,
+        name=fields.name or fields.id,
+        description=fields.description,
+        owner=fields.owner,
+        criticality=fields.criticality,
+        tags=fields.tags,
+        depends_on=fields.depends_on,
+    )
+
+
+def _without_lineage(source: Source, gone: set[str]) -> Source:
+    left = tuple(name for name in source.depends_on if name not in gone)
+    values = {name: getattr(source, name) for name in source.__slots__}
+    return source if left == source.depends_on else Source(**{**values, "depends_on": left})
+
+
+def _resolved(stores: StoresSpec, folder: Path) -> StoresSpec:
+    """Absolute paths, and the URL of the operational store. Relative ones count from `folder`."""
+    directory = folder / stores.directory.expanduser()
+    url = stores.operational.get_secret_value() if stores.operational else f"sqlite:///{directory / 'operational.db'}"
+    relative = url.removeprefix("sqlite:///")
+    if relative != url and relative and not relative.startswith(("/", ":", "file:")):
+        url = f"sqlite:///{folder / relative}"
+    warehouse = folder / stores.warehouse.expanduser() if stores.warehouse else directory / "warehouse.duckdb"
+    return stores.model_copy(update={"directory": directory, "operational": SecretStr(url), "warehouse": warehouse})

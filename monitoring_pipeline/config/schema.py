@@ -1,0 +1,101 @@
+"""The JSON Schema of monitoring.yaml, for editors."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+
+from monitoring_pipeline.checks.check import Check, check_kinds
+from monitoring_pipeline.config.fields import ComponentFields, HeadFields, SourceEntry, TemplateFields
+
+__all__ = ["FILLED", "config_schema"]
+
+FILLED = {"type": "string", "pattern": r"\$\{|\{[A-Za-z_]", "description": "filled in from ${...} or a {placeholder}"}
+_VERBATIM = frozenset({"default", "examples", "enum", "const"})
+_SCALARS = frozenset({"integer", "number", "boolean"})
+_SOURCE_EXAMPLE = {
+    "id": "orders-api",
+    "component": "web",
+    "checks": [{"kind": "http", "url": "https://orders.example.com/health", "interval": "30s"}],
+}
+
+
+class _Generator(GenerateJsonSchema):
+    """Defaults without a JSON form are left out silently; they are documented in words."""
+
+    ignored_warning_kinds = {"non-serializable-default", "skipped-choice"}  # noqa: RUF012 - pydantic's own spelling
+
+
+def config_schema() -> dict[str, Any]:
+    """The schema: every key with its description, and the check kinds told apart by `kind`."""
+    kinds = check_kinds().by_name
+    ours: list[type[BaseModel]] = [HeadFields, ComponentFields, SourceEntry, TemplateFields]
+    models: list[tuple[type[BaseModel], Literal["validation"]]]
+    models = [(model, "validation") for model in (*ours, *kinds.values())]
+    names, whole = models_json_schema(models, schema_generator=_Generator, ref_template="#/$defs/{model}")
+    definitions = whole["$defs"]
+    references = {model: names[(model, "validation")]["$ref"] for model, _ in models}
+    place = {model: definitions[ref.rpartition("/")[2]] for model, ref in references.items()}
+    definitions["CheckEntry"] = _check_entry({name: references[model] for name, model in kinds.items()})
+    for name, model in kinds.items():
+        # Anything but the kind may come from a template or from defaults.
+        place[model]["required"] = ["kind"]
+        place[model]["description"] = _first_paragraph(model)
+        place[model]["title"] = name
+    _connect(place, references)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "monitoring.yaml",
+        **place[HeadFields],
+        "$defs": {name: _open(part) for name, part in definitions.items()},
+    }
+
+
+def _check_entry(references: dict[str, str]) -> dict[str, Any]:
+    change = {
+        "title": "change of a template's check",
+        "type": "object",
+        "required": ["id"],
+        "properties": {"id": {"type": "string", "description": "The id of the template's check."}, "kind": False},
+    }
+    return {
+        "description": "One check; `kind` decides which keys it takes.",
+        "anyOf": [{"$ref": reference} for _, reference in sorted(references.items())] + [change],
+        "discriminator": {"propertyName": "kind", "mapping": references},
+        "examples": _SOURCE_EXAMPLE["checks"],
+    }
+
+
+def _connect(place: dict[type[BaseModel], Any], references: dict[type[BaseModel], str]) -> None:
+    """Puts the parts where the models only say `Any`."""
+    checks = {"type": "array", "items": {"$ref": "#/$defs/CheckEntry"}}
+    for with_checks in (SourceEntry, TemplateFields):
+        properties = place[with_checks]["properties"]
+        properties["checks"] = {"description": properties["checks"]["description"], **checks}
+    place[SourceEntry]["examples"] = [_SOURCE_EXAMPLE]
+    head = place[HeadFields]["properties"]
+    for key, model in (("components", ComponentFields), ("templates", TemplateFields)):
+        entry: dict[str, Any] = {"$ref": references[model]}
+        if model is ComponentFields:
+            entry = {"anyOf": [entry, {"type": "null"}]}
+        head[key] = {"type": "object", "description": head[key]["description"], "additionalProperties": entry}
+    sources = {"type": "array", "items": {"$ref": references[SourceEntry]}}
+    head["sources"] = {"description": head["sources"]["description"], **sources}
+
+
+def _open(part: Any) -> Any:
+    """Lets a `${VAR}` or a {placeholder} stand wherever a number or a truth value is wanted."""
+    if isinstance(part, list):
+        return [_open(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    if part.get("type") in _SCALARS:
+        about = {key: part[key] for key in ("title", "description", "default", "examples") if key in part}
+        return {**about, "anyOf": [{k: v for k, v in part.items() if k not in about}, FILLED]}
+    return {key: value if key in _VERBATIM else _open(value) for key, value in part.items()}
+
+
+def _first_paragraph(model: type[Check]) -> str:
+    return " ".join((model.__doc__ or "").strip().split("\n\n")[0].split())

@@ -1,37 +1,38 @@
-"""Where a probe connects to, and why it could not, in words.
+"""Servers named by a URL and reached through a client library: where they are, why they failed.
 
-`Endpoint` is the host and port of a URL without its secrets; `unreachable` turns what sockets and
-client libraries raise into the `SourceFailure` that people read.
+`Endpoint` is the host and port of a URL without its secrets; `unreachable` finds the socket error
+inside what a client library raised and puts it in the words of `connection.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import re
-import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
-from monitoring_pipeline.errors import SourceFailure
+from monitoring_pipeline.checks.connection import addresses_of, failure_of, place, tls_context
+from monitoring_pipeline.errors import CheckError, SourceFailure
 
-__all__ = ["Endpoint", "causes", "tls_context", "unreachable", "unreachable_text"]
+if TYPE_CHECKING:
+    from monitoring_pipeline.checks.check import ProbeContext
 
-_CUT = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, EOFError)
-_NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
+__all__ = ["Endpoint", "causes", "unreachable"]
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The host, port and scheme of a URL; its text holds no user name and no password."""
+    """Where a URL points. Its text and repr are `host:port`: no user name, no password."""
 
     scheme: str
     host: str
     port: int
-    path: str = ""
+    username: str | None = None
+    password: str | None = None
 
     @staticmethod
     def parse(url: str, schemes: Mapping[str, int]) -> Endpoint:
@@ -39,36 +40,36 @@ class Endpoint:
 
         Raises ValueError with what is allowed, never with the URL, which may hold a password.
         """
-        allowed = ", ".join(f"{scheme}://" for scheme in schemes)
+        allowed = " or ".join(f"{scheme}://" for scheme in schemes)
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            raise ValueError(f"not a URL: expected {allowed} with a host and a port between 1 and 65535") from None
+            raise ValueError(f"not a URL: expected {allowed} with a host and a port from 1 to 65535") from None
         if parts.scheme not in schemes:
             raise ValueError(f"the URL must start with {allowed}")
         if not parts.hostname:
             raise ValueError(f"the URL names no host: expected {parts.scheme}://host:port")
-        return Endpoint(parts.scheme, parts.hostname, port or schemes[parts.scheme], parts.path)
+        name, password = (None if part is None else unquote(part) for part in (parts.username, parts.password))
+        return Endpoint(parts.scheme, parts.hostname, port or schemes[parts.scheme], name or None, password)
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return place(self.host, self.port)
 
+    def __repr__(self) -> str:
+        return f"Endpoint({self})"
 
-def tls_context(ca_file: Path | None, verify: bool) -> ssl.SSLContext:
-    """A client's TLS settings: trust the system or `ca_file`; with `verify` false, trust anyone.
+    async def permitted(self, context: ProbeContext) -> None:
+        """Raises NetworkDenied when it may not be reached, SourceFailure when its name does not resolve."""
+        await addresses_of(context, self.host, self.port)
 
-    Raises OSError or ssl.SSLError when the file cannot be read.
-    """
-    context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+    def tls(self, *, verify: bool, ca_file: Path | None) -> ssl.SSLContext:
+        """The TLS settings to reach it with. Raises CheckError when `ca_file` cannot be read."""
+        return tls_context(verify, ca_file)
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and everything it was raised from, innermost last."""
+    """The error and everything it was raised from or while handling, outermost first."""
     seen: set[int] = set()
     left: list[BaseException] = [error]
     while left:
@@ -77,49 +78,27 @@ def causes(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(current))
         yield current
-        if isinstance(current, BaseExceptionGroup):
-            left.extend(current.exceptions)
+        left.extend(current.exceptions if isinstance(current, BaseExceptionGroup) else ())
         left.extend(cause for cause in (current.__cause__, current.__context__) if cause is not None)
 
 
-def unreachable(error: BaseException, target: object) -> SourceFailure:
-    """The failure to raise when `target` could not be reached or did not answer properly."""
-    return SourceFailure(unreachable_text(error, target))
-
-
-def unreachable_text(error: BaseException, target: object) -> str:
-    """Why `target` could not be reached, looking through the errors that client libraries wrap."""
-    for cause in reversed(list(causes(error))):
-        text = _reason(cause, target)
-        if text is not None:
-            return text
+def unreachable(error: BaseException, target: object) -> SourceFailure | CheckError:
+    """The error to raise when `target` could not be reached or went away, in words for people."""
+    where = str(target)
+    chain = list(causes(error))
+    for cause in chain:
+        if isinstance(cause, (EOFError, asyncio.IncompleteReadError)):
+            return SourceFailure(f"{where} closed the connection before it answered")
+        if isinstance(cause, OSError) and type(cause).__module__ in ("builtins", "ssl", "socket"):
+            return failure_of(_numbered(cause), where)
     detail = str(error).strip().splitlines()
-    return f"{target}: {detail[0][:200] if detail else type(error).__name__}"
+    return SourceFailure(f"{where} did not answer properly: {detail[0][:200] if detail else type(error).__name__}")
 
 
-def _reason(error: BaseException, target: object) -> str | None:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate of {target} is not trusted: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return f"the TLS handshake with {target} failed: {(error.reason or 'no TLS there').lower().replace('_', ' ')}"
-    if isinstance(error, socket.gaierror):
-        return f"the name of {target} does not resolve"
-    if isinstance(error, ConnectionRefusedError):
-        return f"{target} refused the connection"
-    if isinstance(error, (*_CUT, asyncio.IncompleteReadError)):
-        return f"{target} closed the connection before it answered"
-    if isinstance(error, TimeoutError):
-        return f"{target} did not answer in time"
-    return _os_reason(error, target) if isinstance(error, OSError) else None
-
-
-def _os_reason(error: OSError, target: object) -> str:
-    # asyncio and some clients fold the errors of several addresses into one text without a number.
-    numbers = {error.errno} if error.errno else {int(n) for n in re.findall(r"\[Errno (\d+)\]", str(error))}
-    if errno.ECONNREFUSED in numbers:
-        return f"{target} refused the connection"
-    if errno.ECONNRESET in numbers:
-        return f"{target} closed the connection before it answered"
-    if numbers & _NO_ROUTE:
-        return f"there is no route to {target}"
-    return f"{target}: {error.strerror or str(error) or type(error).__name__}"
+def _numbered(error: OSError) -> OSError:
+    """asyncio folds the errors of several addresses into one text: the number of the first is meant."""
+    if error.errno is None and not isinstance(error, (TimeoutError, ConnectionError)):
+        found = re.search(r"\[Errno (\d+)\]", str(error))
+        if found:
+            return OSError(int(found[1]), str(error))
+    return error

@@ -1,0 +1,142 @@
+"""`Monitoring`: configuration, stores and clock, built once by every surface.
+
+    monitoring = Monitoring.open()          # BUSTA_CONFIG, or ./monitoring.yaml
+    monitoring.serve(start, end)            # what the health-check run does
+    monitoring.overview()                   # what the status page shows
+
+Dagster, the API and the CLI call these doors and do nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from monitoring_pipeline.clock import Clock, system_clock, to_us
+from monitoring_pipeline.config import Config, load_config
+from monitoring_pipeline.errors import NotFound
+from monitoring_pipeline.records import Result, Sample, StatusChange
+from monitoring_pipeline.store.operational import OperationalStore
+
+if TYPE_CHECKING:
+    from monitoring_pipeline.checks.run import Room, Served
+    from monitoring_pipeline.reports import Overview
+
+__all__ = ["CONFIG_VARIABLE", "Monitoring", "config_path"]
+
+CONFIG_VARIABLE = "BUSTA_CONFIG"
+T = TypeVar("T")
+
+
+def config_path(path: Path | None = None) -> Path:
+    """The configuration file: the one given, else $BUSTA_CONFIG, else ./monitoring.yaml."""
+    return path or Path(os.environ.get(CONFIG_VARIABLE) or "monitoring.yaml")
+
+
+class Monitoring:
+    """One installation, opened. Safe to use from several threads."""
+
+    def __init__(self, config: Config, clock: Clock = system_clock) -> None:
+        self.config = config
+        self.clock = clock
+
+    @classmethod
+    def open(cls, path: Path | None = None, clock: Clock = system_clock) -> Monitoring:
+        """Loads the configuration; stores are opened when first used. Raises ConfigError."""
+        return cls(load_config(config_path(path)), clock)
+
+    @cached_property
+    def store(self) -> OperationalStore:
+        """The operational store, its schema up to date. Raises StoreError."""
+        url = self.config.stores.operational
+        assert url is not None  # noqa: S101 - the configuration resolved it
+        return OperationalStore.open(url.get_secret_value(), self.clock())
+
+    def close(self) -> None:
+        """Closes what was opened."""
+        if "store" in self.__dict__:
+            self.store.close()
+
+    # -- checks --------------------------------------------------------------------------------------
+
+    def room(self) -> Room:
+        """What the checks' front door needs."""
+        from monitoring_pipeline.checks.run import Room
+
+        config = self.config
+        return Room(self.store, config.sources, config.checks, config.execution, self.clock, config.redact)
+
+    def serve(
+        self, start: datetime, end: datetime, on_changes: Callable[[list[StatusChange]], None] | None = None
+    ) -> Served:
+        """Serves all slots of a stretch of time; see `checks.run.serve`."""
+        from monitoring_pipeline.checks.run import serve
+
+        return _run(serve(self.room(), start, end, on_changes=on_changes))
+
+    def check_now(self, keys: Sequence[str], on_result: Callable[[Result], None] | None = None) -> list[Result]:
+        """Runs checks (`source/check`) now and records them."""
+        from monitoring_pipeline.checks.run import check_now
+
+        return _run(check_now(self.room(), keys, on_result=on_result))
+
+    def register(self) -> None:
+        """Writes the configuration's sources and checks into the operational store."""
+        from monitoring_pipeline.checks.registry import register
+
+        register(self.store, self.config.sources, self.config.checks, self.clock())
+
+    # -- heartbeats ----------------------------------------------------------------------------------
+
+    def beat(
+        self, key: str, signal: str, *, duration_ms: float | None = None, exit_code: int | None = None, message: str = ""
+    ) -> None:
+        """Records a pushed heartbeat and makes its check due at once. Raises NotFound."""
+        from monitoring_pipeline.store import beats, states
+
+        known = [bound.key for bound in self.config.checks if bound.check.kind == "heartbeat"]
+        if key not in known:
+            raise NotFound("heartbeat check", key, known)
+        now = self.clock()
+        with self.store.write() as connection:
+            beats.append_beat(
+                connection, key, at=now, signal=signal, duration_ms=duration_ms, exit_code=exit_code,
+                message=message[:1000],
+            )  # fmt: skip
+            states.make_due(connection, key, to_us(now))
+
+    # -- ourselves -----------------------------------------------------------------------------------
+
+    def note_run_failure(self, run_id: str, job: str, message: str) -> None:
+        """Keeps the failure of one of our own runs as a sample of the source `monitoring`."""
+        from monitoring_pipeline.checks.run import OWN_SOURCE
+        from monitoring_pipeline.store import results
+
+        tags = {"run_id": run_id, "job": job, "message": message[:500]}
+        with self.store.write() as connection:
+            results.insert_samples(
+                connection, [Sample(OWN_SOURCE, "run_failures", self.clock(), 1.0, "", "dagster", tags)]
+            )
+
+    def overview(self) -> Overview:
+        """How everything is right now."""
+        from monitoring_pipeline.reports import overview
+
+        return overview(self.store, self.config.sources, self.config.components, self.clock())
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    factory = None
+    try:
+        import uvloop
+    except ImportError:  # Windows
+        pass
+    else:
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(work)

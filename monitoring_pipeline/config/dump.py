@@ -11,7 +11,7 @@ from yaml.cyaml import CSafeDumper
 from monitoring_pipeline.checks.check import Check
 from monitoring_pipeline.config.config import Config
 from monitoring_pipeline.config.problems import mask
-from monitoring_pipeline.config.validation import SECRET_KEY
+from monitoring_pipeline.config.validation import is_secret_key
 from monitoring_pipeline.records import Component, Source
 
 __all__ = ["dump_config"]
@@ -58,7 +58,7 @@ def _component(component: Component) -> dict[str, Any]:
 def _covered(value: Any, secrets: frozenset[str]) -> Any:
     if isinstance(value, dict):
         return {
-            key: _COVER if SECRET_KEY.search(str(key)) and isinstance(inner, str) else _covered(inner, secrets)
+            key: _COVER if is_secret_key(str(key)) and isinstance(inner, str) else _covered(inner, secrets)
             for key, inner in value.items()
         }
     if isinstance(value, list):

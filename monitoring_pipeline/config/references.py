@@ -63,6 +63,7 @@ def check_references(built: Sequence[Built], problems: Problems, *, unread: Coll
 
 def _check_checks(built: Sequence[Built], problems: Problems, sources: set[str], unread: Collection[str]) -> None:
     keys = {f"{source.id}/{name}" for source in built for name in source.known}
+    known = keys | sources
     checks = {check.key: check for source in built for check in source.checks}
     graph: dict[str, list[str]] = {}
     for source in built:
@@ -73,7 +74,7 @@ def _check_checks(built: Sequence[Built], problems: Problems, sources: set[str],
                 if full not in keys and full.split("/")[0] not in unread:
                     node = _item(check.fields.values.get("depends_on"), name, check.fields)
                     problems.add(node.mark, _no_check(node, name, source, keys))
-            graph[check.key] += _check_named(check, source, keys | sources, unread, problems)
+            graph[check.key] += _check_named(check, source, known, unread, problems)
     for cycle in find_cycles(graph):
         first = checks[cycle[0]]
         local = cycle[1].removeprefix(cycle[0].split("/")[0] + "/")

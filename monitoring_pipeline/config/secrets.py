@@ -10,8 +10,8 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, SecretStr
 
-from monitoring_pipeline.config.nodes import Fields, Items, Node
-from monitoring_pipeline.config.validation import SECRET_KEY
+from monitoring_pipeline.config.nodes import Fields, Items, Node, Scalar
+from monitoring_pipeline.config.validation import is_secret_key
 
 __all__ = ["secrets_in_models", "secrets_in_nodes"]
 
@@ -23,8 +23,9 @@ def secrets_in_nodes(nodes: Iterable[Node], *, beneath_secret_key: bool = False)
     for node in nodes:
         if isinstance(node, Fields):
             for key, value in node.values.items():
-                hidden = beneath_secret_key or SECRET_KEY.search(key) is not None
-                yield from secrets_in_nodes((value,), beneath_secret_key=hidden)
+                hidden = beneath_secret_key or is_secret_key(key)
+                if hidden or not isinstance(value, Scalar) or "://" in value.text:
+                    yield from secrets_in_nodes((value,), beneath_secret_key=hidden)
         elif isinstance(node, Items):
             yield from secrets_in_nodes(node.items, beneath_secret_key=beneath_secret_key)
         elif isinstance(node.value, bool):

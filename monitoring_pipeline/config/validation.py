@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -12,12 +13,19 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from monitoring_pipeline.config.nodes import Fields, Items, Mark, Node, Scalar, plain, without
 from monitoring_pipeline.config.problems import Problems, at, choices, hint, quoted
 
-__all__ = ["SECRET_KEY", "allowed_keys", "as_fields", "as_items", "field_names", "keep_keys", "validate"]
+__all__ = ["allowed_keys", "as_fields", "as_items", "field_names", "is_secret_key", "keep_keys", "validate"]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-SECRET_KEY = re.compile(r"(?:^|[-_.])(?:password|passwd|secret|token|authorization|api[-_]?key|cookie)$", re.IGNORECASE)
-"""Keys whose values are never shown, whatever the model says."""
+_SECRET_KEY = re.compile(
+    r"(?:^|[-_.])(?:password|passwd|secret|token|authorization|api[-_]?key|cookie)$", re.IGNORECASE
+)
 _NOT_A_VALUE = ("missing", "extra_forbidden")
+
+
+@lru_cache(maxsize=4096)
+def is_secret_key(key: str) -> bool:
+    """Whether the values of such a key are never shown, whatever the model says."""
+    return _SECRET_KEY.search(key) is not None
 
 
 def field_names(model: type[BaseModel]) -> list[str]:
@@ -236,7 +244,7 @@ def _names_at(model: type[BaseModel], steps: tuple[str | int, ...]) -> list[str]
 
 
 def _is_secret(model: type[BaseModel], steps: tuple[str | int, ...]) -> bool:
-    if any(isinstance(step, str) and SECRET_KEY.search(step) for step in steps):
+    if any(isinstance(step, str) and is_secret_key(step) for step in steps):
         return True
     return any(_holds_secret(annotation) for annotation in _annotations(model, steps)) if steps else False
 

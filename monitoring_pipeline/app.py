@@ -94,7 +94,13 @@ class Monitoring:
     # -- heartbeats ----------------------------------------------------------------------------------
 
     def beat(
-        self, key: str, signal: str, *, duration_ms: float | None = None, exit_code: int | None = None, message: str = ""
+        self,
+        key: str,
+        signal: str,
+        *,
+        duration_ms: float | None = None,
+        exit_code: int | None = None,
+        message: str = "",
     ) -> None:
         """Records a pushed heartbeat and makes its check due at once. Raises NotFound."""
         from monitoring_pipeline.store import beats, states

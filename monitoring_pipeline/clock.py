@@ -40,16 +40,14 @@ def from_us(microseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=microseconds)
 
 
-def parse_duration(text: str | int | float) -> timedelta:
+def parse_duration(text: str | float) -> timedelta:
     """`30s`, `5m`, `1h30m`, `2d`, `250ms`; a bare number counts seconds.
 
     Raises ValueError with what is allowed.
     """
-    if isinstance(text, bool):
-        raise ValueError("a duration is a number and a unit, like 30s, 5m, 1h30m or 2d")
-    if isinstance(text, (int, float)):
+    if isinstance(text, (int, float)) and not isinstance(text, bool):
         return timedelta(seconds=text)
-    stripped = text.strip().lower()
+    stripped = str(text).strip().lower()
     if re.fullmatch(r"\d+(\.\d+)?", stripped):
         return timedelta(seconds=float(stripped))
     if not stripped or _PART.sub("", stripped).strip():

@@ -106,8 +106,7 @@ class MissingExtra(CheckError):
 
     def __init__(self, kind: str, extra: str) -> None:
         super().__init__(
-            f"the check kind {kind!r} needs a client that is not installed: "
-            f"pip install 'monitoring-pipeline[{extra}]'"
+            f"the check kind {kind!r} needs a client that is not installed: pip install 'monitoring-pipeline[{extra}]'"
         )
 
 

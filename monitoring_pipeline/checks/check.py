@@ -35,6 +35,7 @@ from monitoring_pipeline.records import CheckType, Source, Status
 
 __all__ = ["BoundCheck", "Check", "Clients", "Facts", "Measure", "Probe", "ProbeContext", "check_kinds"]
 
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """One number beyond the plain `values`, for metrics that come with tags (per disk, per queue)."""
@@ -114,7 +115,9 @@ class Check(BaseModel):
     """Whether the probe leaves this machine, so that our own network matters to it."""
 
     kind: str
-    id: str = Field("", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$|^$", description="Name within the source; the kind by default.")
+    id: str = Field(
+        "", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$|^$", description="Name within the source; the kind by default."
+    )
     type: CheckType = Field(CheckType.CONNECTIVITY, description="What the check is about.")
     interval: Duration = Field(timedelta(seconds=60), description="Time between two executions, from 1s to days.")
     cron: str | None = Field(None, description="A cron expression instead of an interval.")

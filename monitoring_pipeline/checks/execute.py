@@ -151,7 +151,7 @@ def _result(
     return Result(
         source=bound.source.id, check=bound.check.id, kind=bound.check.kind, slot=slot, started=started,
         finished=finished, status=attempt.status, message=_cut(redact(attempt.message)),
-        response_time_ms=float(response) if _is_number(response) else None, attempts=attempts,
+        response_time_ms=float(response) if response is not None and _is_number(response) else None, attempts=attempts,
         details=attempt.probe.details, errors=tuple(_cut(redact(text)) for text in attempt.failures),
         warnings=tuple(_cut(redact(text)) for text in attempt.warnings),
         samples=_samples(bound, attempt.probe, finished), unreachable=attempt.unreachable, manual=manual,
@@ -187,5 +187,14 @@ def skipped(bound: BoundCheck, slot: datetime, now: datetime, why: Skip, status:
     """The result of a slot for which no probe is made."""
     moment = max(slot, now)
     return Result(
-        bound.source.id, bound.check.id, bound.check.kind, slot, moment, moment, status, message, attempts=0, skipped=why
+        bound.source.id,
+        bound.check.id,
+        bound.check.kind,
+        slot,
+        moment,
+        moment,
+        status,
+        message,
+        attempts=0,
+        skipped=why,
     )

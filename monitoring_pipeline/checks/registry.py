@@ -42,9 +42,7 @@ def register(
 Plan = tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]
 
 
-def _plan(
-    connection: Connection, checks: Sequence[BoundCheck], schedules: Mapping[str, Schedule], now_us: int
-) -> Plan:
+def _plan(connection: Connection, checks: Sequence[BoundCheck], schedules: Mapping[str, Schedule], now_us: int) -> Plan:
     found = states.check_rows(connection)
     added, changed = [], []
     for bound in checks:

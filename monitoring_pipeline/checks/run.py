@@ -111,15 +111,14 @@ async def check_now(
     wanted = set(keys)
     bound = [check for check in room.checks if check.key in wanted]
     register(room.store, room.sources, room.checks, room.clock())
-    gate, done = Gate(room.execution.concurrency), []
+    gate = Gate(room.execution.concurrency)
+    done: list[Result] = []
 
     async def one(check: BoundCheck) -> None:
         async with gate:
             result = await execute(check, room.clock(), around, manual=True)
         with room.store.write() as connection:
-            record(
-                connection, [result], runner=None, schedules={}, spec=room.execution.breaker, now=room.clock()
-            )
+            record(connection, [result], runner=None, schedules={}, spec=room.execution.breaker, now=room.clock())
         done.append(result)
         if on_result is not None:
             on_result(result)
@@ -133,9 +132,7 @@ async def check_now(
 async def _surroundings(room: Room) -> AsyncIterator[Surroundings]:
     clients = SharedClients(room.execution.networks)
     try:
-        yield Surroundings(
-            room.clock, clients, StoreFacts(room.store), room.execution.allow_commands, room.redact
-        )
+        yield Surroundings(room.clock, clients, StoreFacts(room.store), room.execution.allow_commands, room.redact)
     finally:
         await clients.close()
 
@@ -161,9 +158,7 @@ class _Server:
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self.cpu_before = time.process_time()
 
-    async def serve(
-        self, start: datetime, on_changes: Callable[[list[StatusChange]], None] | None
-    ) -> Served:
+    async def serve(self, start: datetime, on_changes: Callable[[list[StatusChange]], None] | None) -> Served:
         await self._in_writer(self._load)
         await self._wait_turn(start)
         background = [asyncio.ensure_future(keep_budget(self.gate, self.room.execution))]
@@ -254,9 +249,7 @@ class _Server:
                 self.counts["interrupted"] += take_over(connection, self.id, self.schedules, now=now)
                 self.take_over_at = clock
             if claiming:
-                claimed = claim_due(
-                    connection, self.id, self.schedules, now=now, until=horizon, limit=_CLAIM_LIMIT
-                )
+                claimed = claim_due(connection, self.id, self.schedules, now=now, until=horizon, limit=_CLAIM_LIMIT)
         if beat:
             self.heartbeat_at = clock
         return outcome, claimed

@@ -37,7 +37,13 @@ class Claimed:
 
 
 def claim_due(
-    connection: Connection, runner: str, schedules: Mapping[str, Schedule], *, now: datetime, until: datetime, limit: int
+    connection: Connection,
+    runner: str,
+    schedules: Mapping[str, Schedule],
+    *,
+    now: datetime,
+    until: datetime,
+    limit: int,
 ) -> list[Claimed]:
     """Claims the slots due up to a moment. Of several overdue slots of a check only the latest is
     executed; the ones before it are recorded as a gap."""

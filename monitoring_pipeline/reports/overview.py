@@ -49,12 +49,13 @@ class SourceView:
     @property
     def response_time_ms(self) -> float | None:
         """The slowest of its checks' last answers."""
-        return max((c.state.response_time_ms for c in self.checks if c.state.response_time_ms is not None), default=None)
+        times = [view.state.response_time_ms for view in self.checks if view.state.response_time_ms is not None]
+        return max(times, default=None)
 
     @property
     def last_checked(self) -> datetime | None:
         """When one of its checks last finished."""
-        return max((c.state.last_finished for c in self.checks if c.state.last_finished is not None), default=None)
+        return max((v.state.last_finished for v in self.checks if v.state.last_finished is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ __all__ = ["insert_results", "insert_samples", "recorded_slots"]
 
 def insert_results(connection: Connection, found: Iterable[Result]) -> None:
     """Appends results with their samples."""
-    rows, numbers = [], []
+    rows: list[Mapping[str, Any]] = []
+    numbers: list[Sample] = []
     for result in found:
         rows.append(_row(result))
         numbers.extend(result.samples)

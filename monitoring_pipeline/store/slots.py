@@ -8,9 +8,8 @@ connection of an open transaction.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, update
 
 from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.records import Gap
@@ -44,7 +43,7 @@ def register_runner(
         )
 
 
-def live_runners(connection: Connection, *, since_us: int) -> Sequence[Mapping[str, Any]]:
+def live_runners(connection: Connection, *, since_us: int) -> Sequence[RowMapping]:
     """The runners that heartbeat since a moment."""
     return connection.execute(select(runners).where(runners.c.heartbeat >= since_us)).mappings().all()
 
@@ -59,7 +58,7 @@ def remove_runners(connection: Connection, ids: Iterable[str]) -> None:
     connection.execute(delete(runners).where(runners.c.id.in_(list(ids))))
 
 
-def due(connection: Connection, *, until_us: int, limit: int) -> Sequence[Mapping[str, Any]]:
+def due(connection: Connection, *, until_us: int, limit: int) -> Sequence[RowMapping]:
     """Unclaimed checks whose next slot lies at or before a moment, oldest first."""
     columns = (checks.c.key, checks.c.next_slot, checks.c.last_slot, checks.c.last_finished)
     query = (
@@ -84,7 +83,7 @@ def claim(connection: Connection, runner: str, slots: Mapping[str, int]) -> None
         connection.execute(_CLAIM, [{"of": key, "slot": slot, "runner": runner} for key, slot in slots.items()])
 
 
-def claims_of(connection: Connection, owners: Iterable[str] | None = None) -> Sequence[Mapping[str, Any]]:
+def claims_of(connection: Connection, owners: Iterable[str] | None = None) -> Sequence[RowMapping]:
     """The claims of some runners, or all claims."""
     query = select(
         checks.c.key, checks.c.source, checks.c.check_id, checks.c.claimed_slot, checks.c.claimed_by,
@@ -98,9 +97,7 @@ def claims_of(connection: Connection, owners: Iterable[str] | None = None) -> Se
 _RESCHEDULE = (
     update(checks)
     .where(checks.c.key == bindparam("of"))
-    .values(
-        next_slot=bindparam("slot"), claimed_slot=None, claimed_by=None, interruptions=bindparam("interrupted")
-    )
+    .values(next_slot=bindparam("slot"), claimed_slot=None, claimed_by=None, interruptions=bindparam("interrupted"))
 )
 
 

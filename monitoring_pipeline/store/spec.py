@@ -19,7 +19,8 @@ class StoresSpec(BaseModel):
 
     directory: Path = Field(Path(".busta"), description="Folder of everything this installation writes.")
     operational: SecretStr | None = Field(
-        None, description="URL of the operational store; sqlite:///DIRECTORY/operational.db by default, or postgresql://..."
+        None,
+        description="URL of the operational store; sqlite:///DIRECTORY/operational.db by default, or postgresql://...",
     )
     warehouse: Path | None = Field(None, description="The DuckDB file; DIRECTORY/warehouse.duckdb by default.")
 

@@ -173,9 +173,7 @@ def _source_state(row: Mapping[str, Any]) -> SourceState:
 
 def changes_after(connection: Connection, last_id: int, limit: int) -> list[StatusChange]:
     """Status changes with a greater id, in order."""
-    query = (
-        select(status_changes).where(status_changes.c.id > last_id).order_by(status_changes.c.id).limit(limit)
-    )
+    query = select(status_changes).where(status_changes.c.id > last_id).order_by(status_changes.c.id).limit(limit)
     return [
         StatusChange(
             id=row["id"], source=row["source"], at=from_us(row["at"]), before=Status(row["before"]),

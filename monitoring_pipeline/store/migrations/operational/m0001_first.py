@@ -26,9 +26,7 @@ _Id = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _log(name: str, *columns: Column[object] | UniqueConstraint | Index) -> None:
-    Table(
-        name, _metadata, Column("id", _Id, primary_key=True, autoincrement=True), *columns, sqlite_autoincrement=True
-    )
+    Table(name, _metadata, Column("id", _Id, primary_key=True, autoincrement=True), *columns, sqlite_autoincrement=True)
 
 
 Table("meta", _metadata, Column("key", String(200), primary_key=True), Column("value", Text, nullable=False))

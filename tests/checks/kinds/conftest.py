@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import inspect
+import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -28,9 +30,12 @@ class DictClients:
         return self.opened[name]
 
     async def permit(self, host: str, port: int | None = None) -> Sequence[str]:
-        if host in self.denied:
-            raise NetworkDenied(f"{host} lies in a network that `execution.networks` forbids")
-        return [host]
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        for address in (host, *addresses):
+            if address in self.denied:
+                raise NetworkDenied(f"{address} lies in a network that `execution.networks` forbids")
+        return addresses
 
     def permits(self, address: str) -> bool:
         return address not in self.denied

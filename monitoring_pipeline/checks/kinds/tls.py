@@ -21,7 +21,7 @@ __all__ = ["TlsCheck"]
 _PORTS = {"none": 443, "smtp": 25, "imap": 143, "postgres": 5432}
 _POSTGRES_SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 _MAX_LINES = 100
-_OUT_OF_DATE = (9, 10)  # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and ..._HAS_EXPIRED
+_EXPIRED = 10  # OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED
 
 
 class _Session(NamedTuple):
@@ -38,7 +38,7 @@ class TlsCheck(Check):
     """Makes a TLS handshake and judges the certificate, also one that no client would accept.
 
     Values: `days_left` of the leaf (negative once expired), `chain_valid` (signed by an authority of
-    this machine or of `ca_file`; the leaf's own dates do not count), `chain_error` (why not), `hostname_valid`,
+    this machine or of `ca_file`; that the leaf has expired does not count), `chain_error` (why not), `hostname_valid`,
     `issuer`, `subject`, `protocol`, `cipher`, `self_signed`, `not_after` (ISO 8601),
     `response_time_ms` (of one handshake) and its phases `dns_ms`, `connect_ms`, `tls_ms`.
     """
@@ -104,21 +104,21 @@ class TlsCheck(Check):
     async def _judged(self, context: ProbeContext) -> tuple[_Session, str | None]:
         """A session, and why the chain is not trusted (None when it is).
 
-        OpenSSL stops at the first fault. A leaf out of date must not hide whether its chain is right,
-        so then the dates are left out; a broken chain is read without any verification.
+        OpenSSL stops at the first fault. An expired leaf must not hide whether its chain is right, so
+        then the dates are left out; a broken chain is read without any verification.
         """
         try:
             return await self._handshake(context, self._tls(check_time=True)), None
         except SourceFailure as failure:
             fault = _fault_of(failure)
-        if fault.verify_code in _OUT_OF_DATE:
+        if fault.verify_code == _EXPIRED:
             try:
                 session = await self._handshake(context, self._tls(check_time=False))
             except SourceFailure as failure:
                 fault = _fault_of(failure)
             else:
-                leaf_is_to_blame = read_certificate(session.certificate).verdict(context.now) is not None
-                return session, None if leaf_is_to_blame else fault.verify_message
+                leaf_expired = read_certificate(session.certificate).days_left(context.now) < 0
+                return session, None if leaf_expired else fault.verify_message
         return await self._handshake(context, tls_context(False)), fault.verify_message
 
     def _tls(self, *, check_time: bool) -> ssl.SSLContext:

@@ -16,7 +16,8 @@ from urllib.parse import quote, quote_plus
 
 from pydantic import AfterValidator, SecretStr
 
-from monitoring_pipeline.checks.check import Clients
+from monitoring_pipeline.checks.check import ProbeContext
+from monitoring_pipeline.checks.connection import addresses_of
 from monitoring_pipeline.checks.threads import in_thread
 from monitoring_pipeline.errors import CheckError, MissingExtra, MonitoringError, SourceFailure, nearest
 
@@ -118,8 +119,7 @@ async def ask(
     url: SecretStr,
     query: str,
     *,
-    timeout_s: float,
-    clients: Clients,
+    context: ProbeContext,
     max_rows: int = 1000,
     server_stats: bool = False,
 ) -> Answer:
@@ -128,10 +128,10 @@ async def ask(
     Raises SourceFailure when the database is bad (its `values` say how far we came), CheckError
     when the statement is, MissingExtra when the driver is not installed, NetworkDenied.
     """
-    target = _parse(url.get_secret_value(), timeout_s)
+    target = _parse(url.get_secret_value(), context.timeout_s)
     if target.host and not target.host.startswith("/"):
-        addresses = tuple(await clients.permit(target.host, target.port))
-        target = replace(target, addresses=addresses)
+        addresses = await addresses_of(context, target.host, target.port or 0)
+        target = replace(target, addresses=tuple(addresses))
     handle = _Handle()
     try:
         return await in_thread(_ask, target, query, max_rows, server_stats, handle, on_abandon=handle.abandon)

@@ -10,6 +10,7 @@ from typing import Any
 import pymysql
 from pymysql.cursors import Cursor, SSCursor
 
+from monitoring_pipeline.checks.connection import failure_of, place
 from monitoring_pipeline.checks.database import Found, Target, first_row, interrupted, refused_write
 from monitoring_pipeline.errors import CheckError, MonitoringError, SourceFailure
 
@@ -145,8 +146,7 @@ def connect(target: Target, opened: Callable[[Callable[[], None]], None]) -> Mys
     try:
         line = _line_to(target)
     except OSError as error:
-        where = f"{target.host or '127.0.0.1'}:{target.port}"
-        raise SourceFailure(f"cannot connect to {where}: {error.strerror or error}") from None
+        raise failure_of(error, place(target.host or "127.0.0.1", target.port or 3306)) from None
     # TLS takes the socket over, so the one to shut down is a duplicate.
     session = MysqlSession(connection, line.dup())
     opened(session.interrupt)

@@ -68,8 +68,7 @@ class SqlCheck(Check):
         answer = await ask(
             self.url,
             self.query,
-            timeout_s=context.timeout_s,
-            clients=context.clients,
+            context=context,
             max_rows=self.max_rows,
             server_stats=self.server_stats,
         )

@@ -433,6 +433,16 @@ async def test_a_unix_socket_in_the_url(postgres: Postgres, context: ProbeContex
     assert (await sql(url, "SELECT count(*) FROM orders").probe(context)).values["value"] == 30
 
 
+async def test_an_unknown_host(context: ProbeContext) -> None:
+    with pytest.raises(SourceFailure, match=r"db\.invalid does not resolve"):
+        await sql("postgresql://u@db.invalid/d").probe(context)
+
+
+async def test_a_name_with_several_addresses(shop: str, mariadb: str, context: ProbeContext) -> None:
+    for url in (shop, mariadb):
+        assert (await sql(url.replace("127.0.0.1", "localhost")).probe(context)).values["value"] == 1
+
+
 async def test_a_forbidden_network(context: ProbeContext) -> None:
     context.clients.denied.add("192.0.2.7")
     with pytest.raises(NetworkDenied):

@@ -36,7 +36,7 @@ _TABLES = (
     """,
     """
     CREATE TABLE status_changes (
-        id BIGINT NOT NULL, source VARCHAR NOT NULL, at TIMESTAMP NOT NULL, before VARCHAR NOT NULL,
+        id BIGINT NOT NULL, source VARCHAR NOT NULL, "at" TIMESTAMP NOT NULL, before VARCHAR NOT NULL,
         after VARCHAR NOT NULL, score DOUBLE, reason VARCHAR NOT NULL
     )
     """,

@@ -1,0 +1,150 @@
+"""One history out of two stores: the published warehouse, and the hot rows it does not have yet.
+
+Why every reader sees each row exactly once, whatever loads, publishes and expires meanwhile:
+
+- A published copy never changes, and holds exactly the rows with ids up to its watermarks: a load
+  commits rows and watermark together, a copy is made while nobody writes.
+- The hot rows are read *after* the copy was attached, in one snapshot, from the attached copy's own
+  watermark on. What the working warehouse has reached since then plays no role: a row that was
+  loaded meanwhile is still hot and is taken from there, and from nowhere else.
+- Ids become visible in order, so the snapshot cannot lack a row below one it has.
+- Only expiry could take a row away between the copy and the snapshot. It deletes up to the watermark
+  of the copy before the newest and notes, in the same transaction, how far it went. When the
+  snapshot shows that it went beyond our copy, a newer copy is in place already: start again with it.
+- Ids of another operational store (its `store_id` differs) say nothing about ours: all our rows count.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from monitoring_pipeline.clock import to_us
+from monitoring_pipeline.errors import StoreError
+from monitoring_pipeline.store import marks
+from monitoring_pipeline.store.hot import HOT, copy_hot, snapshot
+from monitoring_pipeline.store.operational import OperationalStore
+from monitoring_pipeline.store.warehouse import TIME_COLUMNS, literal, migrate, origin, watermarks
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["TABLES", "connect", "open_published"]
+
+TABLES = tuple(TIME_COLUMNS)
+"""The views that a history can have."""
+
+_ATTEMPTS = 5
+
+
+@contextlib.contextmanager
+def connect(
+    store: OperationalStore,
+    published_path: Path,
+    *,
+    now: datetime,
+    since: datetime | None = None,
+    source: str | None = None,
+    tables: Sequence[str] = TABLES,
+) -> Iterator[DuckDBPyConnection]:
+    """A DuckDB connection in memory with a view per table: all history as of one moment.
+
+    `since` and `source` narrow the views, and what is read for them. Name the `tables` you need:
+    the others' hot rows are not fetched, and they have no view. Blocks nobody.
+    """
+    connection = _open(store, published_path, now, since, source, tables)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def open_published(path: Path) -> DuckDBPyConnection:
+    """The published warehouse alone, read-only: what a notebook opens. It may be held for days."""
+    import duckdb
+
+    if not path.exists():
+        raise StoreError(f"there is no published warehouse at {path} yet; the first publish creates it")
+    return duckdb.connect(str(path), read_only=True)
+
+
+def _open(
+    store: OperationalStore,
+    published_path: Path,
+    now: datetime,
+    since: datetime | None,
+    source: str | None,
+    tables: Sequence[str],
+) -> DuckDBPyConnection:
+    import duckdb
+
+    for _ in range(_ATTEMPTS):
+        connection = duckdb.connect(":memory:")
+        try:
+            reached = _attach(connection, published_path, now)
+            if _take_hot(store, connection, reached, since, source, tables):
+                _create_views(connection, bool(reached), since, source, tables)
+                return connection
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+    raise StoreError(
+        f"the published warehouse {published_path} is missing or older than the rows that expired since; "
+        "publish it again"
+    )
+
+
+def _attach(
+    connection: DuckDBPyConnection, published_path: Path, now: datetime
+) -> tuple[str | None, dict[str, int]] | None:
+    """Attaches the copy as `warehouse`, if there is one; returns whose rows it has, up to which ids."""
+    connection.execute("CREATE SCHEMA hot; USE hot")
+    migrate(connection, now)
+    connection.execute("USE main")
+    if not published_path.exists():
+        return None
+    connection.execute(f"ATTACH {literal(str(published_path))} AS warehouse (READ_ONLY)")
+    return origin(connection, "warehouse"), watermarks(connection, "warehouse")
+
+
+def _take_hot(
+    store: OperationalStore,
+    connection: DuckDBPyConnection,
+    reached: tuple[str | None, dict[str, int]] | None,
+    since: datetime | None,
+    source: str | None,
+    tables: Sequence[str],
+) -> bool:
+    """Copies the rows above the attached copy's watermarks; False when some of them have expired."""
+    with store.read() as operational:
+        snapshot(operational)
+        known = marks.read_marks(operational)
+        last = reached[1] if reached and reached[0] == known.store_id else {}
+        if any(known.expired.get(name, 0) > last.get(name, 0) for name in tables):
+            return False
+        oldest = None if since is None else to_us(since)
+        for name in tables:
+            copy_hot(
+                operational, connection, f"hot.{name}", HOT[name],
+                after=last.get(name, 0), source=source, since=oldest,
+            )  # fmt: skip
+    return True
+
+
+def _create_views(
+    connection: DuckDBPyConnection, published: bool, since: datetime | None, source: str | None, tables: Sequence[str]
+) -> None:
+    for name in tables:
+        conditions = ["true"]
+        if since is not None:
+            conditions.append(f"\"{TIME_COLUMNS[name]}\" >= {literal(since)}")
+        if source is not None:
+            conditions.append(f"source = {literal(source)}")
+        where = " AND ".join(conditions)
+        # By name: a copy that an older version published may lack the newest columns.
+        stored = f"SELECT * FROM warehouse.{name} WHERE {where} UNION ALL BY NAME " if published else ""  # noqa: S608
+        connection.execute(f"CREATE VIEW {name} AS {stored}SELECT * FROM hot.{name}")  # noqa: S608

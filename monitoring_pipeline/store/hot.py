@@ -1,0 +1,126 @@
+"""Copies hot rows out of the operational store into a DuckDB connection, in bulk.
+
+Rows travel as Arrow batches built from plain buffers. The faster ADBC driver for SQLite is not an
+option: it carries a SQLite of its own, and two copies of SQLite in one process defeat each other's
+POSIX locks. Its close deletes the write-ahead log under the other copy, and rows that were
+committed afterwards are lost. pyarrow's own conversion would import pandas where it is installed.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, cast
+
+from sqlalchemy import BigInteger, Boolean, Column, Connection, Double, Integer, Select, Table, select, text
+
+from monitoring_pipeline.store import tables
+from monitoring_pipeline.store.warehouse import TIME_COLUMNS
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["HOT", "copy_hot", "snapshot"]
+
+HOT: dict[str, Table] = {name: tables.metadata.tables[name] for name in TIME_COLUMNS}
+"""The append-only tables whose rows move into the warehouse."""
+
+_MOMENTS = {"slot", "started", "finished", "time", "start", "end", "at"}
+_PAGE_ROWS = 50_000
+
+
+def snapshot(connection: Connection) -> None:
+    """Makes all reads of this transaction see one moment. Call it before the first of them."""
+    # SQLite's transactions always do.
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+
+
+def copy_hot(
+    connection: Connection,
+    into: DuckDBPyConnection,
+    target: str,
+    table: Table,
+    *,
+    after: int,
+    limit: int | None = None,
+    source: str | None = None,
+    since: int | None = None,
+) -> tuple[int, int]:
+    """Copies the rows of `table` with an id above `after` into the DuckDB table `target`.
+
+    At most `limit` rows, in the order of their ids; only those of one `source`, or not older than
+    `since` (microseconds), when given. Returns how many, and the last id (`after` when none).
+    """
+    count, last = 0, after
+    while limit is None or count < limit:
+        page = _PAGE_ROWS if limit is None else min(_PAGE_ROWS, limit - count)
+        result = connection.execute(_query(table, last, page, source, since))
+        # The driver's own cursor: row objects and their conversions would double the price.
+        rows: list[Sequence[Any]] = cast("Any", result).cursor.fetchall()
+        result.close()
+        if rows:
+            _insert(into, target, table, rows)
+            count, last = count + len(rows), rows[-1][0]
+        if len(rows) < page:
+            break
+    return count, last
+
+
+def _query(table: Table, after: int, limit: int, source: str | None, since: int | None) -> Select[Any]:
+    query = select(*table.columns).where(table.c.id > after).order_by(table.c.id).limit(limit)
+    if source is not None:
+        query = query.where(table.c.source == source)
+    if since is not None:
+        query = query.where(table.c[TIME_COLUMNS[table.name]] >= since)
+    return query
+
+
+def _insert(into: DuckDBPyConnection, target: str, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+    import pyarrow as pa
+
+    arrays = [_to_arrow(column, values) for column, values in zip(table.columns, zip(*rows, strict=True), strict=True)]
+    batch = pa.RecordBatch.from_arrays(arrays, names=[column.name for column in table.columns])
+    # The bare capsule: DuckDB hands any other Arrow object to pyarrow.dataset, which imports pandas.
+    into.register("hot_rows", pa.RecordBatchReader.from_batches(batch.schema, [batch]).__arrow_c_stream__())
+    columns = ", ".join(_to_duckdb(column) for column in table.columns)
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    into.execute(
+        f'INSERT INTO {target} ({names}) SELECT {columns} FROM hot_rows ORDER BY "{TIME_COLUMNS[table.name]}"'  # noqa: S608
+    )
+    into.unregister("hot_rows")
+
+
+def _to_arrow(column: Column[Any], values: Sequence[Any]) -> Any:
+    import pyarrow as pa
+
+    def plain(kind: Any, code: str, numbers: Iterable[Any]) -> Any:
+        return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(array(code, numbers))])
+
+    if isinstance(column.type, Boolean):
+        return plain(pa.int8(), "b", values)
+    if isinstance(column.type, (BigInteger, Integer)):
+        return plain(pa.int64(), "q", values)
+    if isinstance(column.type, Double):
+        return plain(pa.float64(), "d", [math.nan if value is None else value for value in values])
+    encoded = [b"" if value is None else value.encode() for value in values]
+    offsets = pa.py_buffer(array("q", accumulate(map(len, encoded), initial=0)))
+    return pa.Array.from_buffers(pa.large_string(), len(values), [None, offsets, pa.py_buffer(b"".join(encoded))])
+
+
+def _to_duckdb(column: Column[Any]) -> str:
+    # NaN and the empty text stand for NULL on the way: no nullable column means anything else by them.
+    name = f'"{column.name}"'
+    if column.name in _MOMENTS:
+        return f"make_timestamp({name}) AS {name}"
+    if isinstance(column.type, Boolean):
+        return f"CAST({name} AS BOOLEAN) AS {name}"
+    if column.nullable:
+        return (
+            f"CASE WHEN isnan({name}) THEN NULL ELSE {name} END AS {name}"
+            if isinstance(column.type, Double)
+            else f"nullif({name}, '') AS {name}"
+        )
+    return name

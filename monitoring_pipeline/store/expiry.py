@@ -56,7 +56,7 @@ def expire_warehouse(warehouse_path: Path, retention: RetentionSpec, now: dateti
     deleted = {}
     with open_warehouse(warehouse_path, now) as warehouse:
         for name, column in TIME_COLUMNS.items():
-            old = f"DELETE FROM {name} WHERE "{column}" < {literal(now - kept[name])}"  # noqa: S608 - names of our own
+            old = f'DELETE FROM {name} WHERE "{column}" < {literal(now - kept[name])}'  # noqa: S608 - names of our own
             deleted[name] = int(warehouse.execute(old).fetchall()[0][0])
         warehouse.execute("CHECKPOINT")
     return deleted

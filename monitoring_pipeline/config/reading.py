@@ -199,7 +199,8 @@ class _Conversion:
         before = self.size
         self.size += 1
         if raw.tag and raw.tag not in _TEXT_TAGS and raw.tag not in _PLAIN_TAGS:
-            self.problems.add(raw.start_mark, f"the tag {raw.tag} is not supported; remove it")
+            tag = raw.tag.replace("tag:yaml.org,2002:", "!!")
+            self.problems.add(raw.start_mark, f"the tag {tag} is not supported; remove it")
         if isinstance(raw, yaml.ScalarNode):
             node: Node = self._scalar(raw)
         else:

@@ -34,10 +34,18 @@ field's description there, not here. How sources, templates and defaults work is
 def checks_reference() -> str:
     """The Markdown of docs/checks.md: the fields all checks share, then one section per kind."""
     definitions = config_schema()["$defs"]
-    parts = [_HEAD, "## Fields of every check\n", _table(Check, Check.model_fields, definitions)]
+    parts = [
+        _HEAD,
+        "## Fields of every check\n\n`kind` is one of the kinds below and the only field every check needs.\n",
+        _table(Check, _common(), definitions),
+    ]
     for name, model in sorted(check_kinds().by_name.items()):
         parts += _section(name, model, definitions)
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _common() -> list[str]:
+    return [name for name in Check.model_fields if name != "kind"]
 
 
 def _section(name: str, model: type[Check], definitions: dict[str, Any]) -> Iterator[str]:
@@ -68,17 +76,16 @@ def _table(model: type[BaseModel], names: Iterable[str], definitions: dict[str, 
         info = model.model_fields[name]
         key = info.alias or name
         takes = _takes(properties.get(key, {}), definitions)
-        rows.append("| " + " | ".join(map(_cell, (f"`{key}`", takes, _default(info), info.description or ""))) + " |")
+        rows.append("| " + " | ".join(map(_cell, (f"`{key}`", takes, _default(info), _meaning(info, name)))) + " |")
     return "\n".join(rows) + "\n"
 
 
 def _schema_of(model: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
     if model is Check:  # the base is no kind, but every kind has its fields
         model = next(iter(check_kinds().by_name.values()), Check)
-    found = [part for part in definitions.values() if part.get("title") == model.model_fields["kind"].annotation]
-    names = {getattr(model.model_fields["kind"].annotation, "__args__", ("",))[0]}
-    found += [part for part in definitions.values() if part.get("title") in names]
-    return found[0].get("properties", {}) if found else {}
+    (kind,) = getattr(model.model_fields["kind"].annotation, "__args__", ("",))
+    found = (part["properties"] for part in definitions.values() if part.get("title") == kind)
+    return next(found, {})
 
 
 def _takes(schema: dict[str, Any], definitions: dict[str, Any], depth: int = 0) -> str:
@@ -132,6 +139,11 @@ def _default(info: FieldInfo) -> str:
     if isinstance(value, (tuple, list, set, frozenset)):
         return ", ".join(f"`{item}`" for item in value)
     return f"`{value.value if isinstance(value, Enum) else value}`"
+
+
+def _meaning(info: FieldInfo, name: str) -> str:
+    base = Check.model_fields.get(name)
+    return info.description or (base.description if base is not None else "") or ""
 
 
 def _cell(text: str) -> str:

@@ -67,6 +67,8 @@ def _check_checks(built: Sequence[Built], problems: Problems, sources: set[str],
     checks = {check.key: check for source in built for check in source.checks}
     graph: dict[str, list[str]] = {}
     for source in built:
+        # Whoever asks for a whole source asks for each of its checks.
+        graph[source.id] = [check.key for check in source.checks]
         for check in source.checks:
             needed = [_full(name, source.id) for name in check.check.depends_on]
             graph[check.key] = needed
@@ -74,29 +76,28 @@ def _check_checks(built: Sequence[Built], problems: Problems, sources: set[str],
                 if full not in keys and full.split("/")[0] not in unread:
                     node = _item(check.fields.values.get("depends_on"), name, check.fields)
                     problems.add(node.mark, _no_check(node, name, source, keys))
-            graph[check.key] += _check_named(check, source, known, unread, problems)
+            graph[check.key] += _check_named(check, known, unread, problems)
     for cycle in find_cycles(graph):
-        first = checks[cycle[0]]
-        local = cycle[1].removeprefix(cycle[0].split("/")[0] + "/")
-        node = _mention(first.fields, (cycle[1], local)) or first.fields
+        place = next(index for index, name in enumerate(cycle) if name in checks)
+        first, after = checks[cycle[place]], cycle[place + 1] if place + 1 < len(cycle) else cycle[1]
+        local = after.removeprefix(first.key.split("/")[0] + "/")
+        node = _mention(first.fields, (after, local)) or first.fields
         problems.add(node.mark, f"checks depend on each other in a circle: {' -> '.join(cycle)}")
 
 
-def _check_named(
-    check: BuiltCheck, source: Built, known: Collection[str], unread: Collection[str], problems: Problems
-) -> list[str]:
+def _check_named(check: BuiltCheck, known: Collection[str], unread: Collection[str], problems: Problems) -> list[str]:
     """The keys of what a check refers to by fields of its own, such as the members of a composite."""
     references = getattr(check.check, "references", None)
     found = []
     for name in references() if callable(references) else ():
-        full = name if name in known and "/" in name else _full(name, source.id)
-        if full in known:
-            found.append(full)
-        elif name in known:
+        if name in known:
             found.append(name)
-        elif full.split("/")[0] not in unread:
+        elif name.split("/")[0] not in unread:
             node = _mention(check.fields, (name,)) or check.fields
-            problems.add(node.mark, _no_check(node, name, source, known))
+            local = f"{check.key.split('/')[0]}/{name}"
+            typo = f"; did you mean {local!r}?" if local in known else hint(name, known)
+            shown = quoted(node) if isinstance(node, Scalar) else repr(name)
+            problems.add(node.mark, f"{shown} is neither a check (source/check) nor a source{typo}")
     return found
 
 

@@ -44,6 +44,9 @@ def config_schema() -> dict[str, Any]:
         place[model]["required"] = ["kind"]
         place[model]["description"] = _first_paragraph(model)
         place[model]["title"] = name
+    if "LevelledCondition" in definitions:  # a plain text is a critical condition
+        text = {"type": "string", "examples": ["response_time_ms < 300", "status == 200"]}
+        definitions["LevelledCondition"] = {"anyOf": [text, definitions["LevelledCondition"]]}
     _connect(place, references)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -75,6 +78,7 @@ def _connect(place: dict[type[BaseModel], Any], references: dict[type[BaseModel]
         properties = place[with_checks]["properties"]
         properties["checks"] = {"description": properties["checks"]["description"], **checks}
     place[SourceEntry]["examples"] = [_SOURCE_EXAMPLE]
+    place[SourceEntry]["required"] = ["id"]
     head = place[HeadFields]["properties"]
     for key, model in (("components", ComponentFields), ("templates", TemplateFields)):
         entry: dict[str, Any] = {"$ref": references[model]}
@@ -91,10 +95,19 @@ def _open(part: Any) -> Any:
         return [_open(item) for item in part]
     if not isinstance(part, dict):
         return part
-    if part.get("type") in _SCALARS:
+    if _is_narrow(part):
         about = {key: part[key] for key in ("title", "description", "default", "examples") if key in part}
         return {**about, "anyOf": [{k: v for k, v in part.items() if k not in about}, FILLED]}
-    return {key: value if key in _VERBATIM else _open(value) for key, value in part.items()}
+    opened = {key: value if key in _VERBATIM else _open(value) for key, value in part.items()}
+    if isinstance(part.get("properties"), dict):  # the names of properties are no keywords
+        opened["properties"] = {name: _open(value) for name, value in part["properties"].items()}
+    return opened
+
+
+def _is_narrow(part: dict[str, Any]) -> bool:
+    """Whether it describes values that a text with a ${VAR} in it would not match."""
+    kind = part.get("type")
+    return isinstance(kind, str) and (kind in _SCALARS or "enum" in part or (kind == "string" and "pattern" in part))
 
 
 def _first_paragraph(model: type[Check]) -> str:

@@ -15,9 +15,18 @@ from monitoring_pipeline.config.problems import Problems, at, choices, hint, quo
 
 __all__ = ["allowed_keys", "as_fields", "as_items", "field_names", "is_secret_key", "keep_keys", "validate"]
 
+SLUG = "letters, digits, _, . and -, beginning with a letter or digit"
 ModelT = TypeVar("ModelT", bound=BaseModel)
 _SECRET_KEY = re.compile(
     r"(?:^|[-_.])(?:password|passwd|secret|token|authorization|api[-_]?key|cookie)$", re.IGNORECASE
+)
+_WORDINGS = (
+    ("^(Input|String|Value|Tuple|List|Dictionary|Set) (should|must)", "should"),
+    (r"should match pattern '\^https\?://'", "should begin with http:// or https://"),
+    (r"should match pattern '\^\[A-Za-z0-9\]\[A-Za-z0-9_\.-\]\*\$(\|\^\$)?'", f"should be {SLUG}"),
+    ("a valid (tuple|list|array|frozenset|set)", "a list"),
+    (r"a valid (dictionary|mapping)( or instance of \w+)?|an object", "a mapping"),
+    ("a valid string", "a text"),
 )
 _NOT_A_VALUE = ("missing", "extra_forbidden")
 
@@ -186,10 +195,13 @@ def _message(node: Node, error: Mapping[str, Any], problems: Problems, *, secret
         written = node.shown if isinstance(node, Scalar) and not secret else ""
         return f"is not allowed{hint(written, allowed)}; allowed: {choices(allowed)}"
     text = str(context["error"]) if error["type"] == "value_error" and "error" in context else str(error["msg"])
-    text = text.replace("Input should", "should", 1).replace(" (got 0)", "")
+    for theirs, ours in _WORDINGS:
+        text = re.sub(theirs, ours, text)
     if error["type"].endswith("_type") and isinstance(node, Fields) and _looks_like_placeholder(node):
         text += f'; a placeholder needs quotes: "{{{next(iter(node.values))}}}"'
-    return "should be something else" if secret else problems.covered(text)
+    if secret and isinstance(node, Scalar) and node.text and node.text in text:
+        return "is not allowed"
+    return problems.covered(text)
 
 
 def _looks_like_placeholder(node: Fields) -> bool:

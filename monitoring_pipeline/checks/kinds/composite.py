@@ -43,6 +43,10 @@ class CompositeCheck(Check):
         """How many members must be up."""
         return {"all": len(self.of), "any": 1}.get(str(self.require)) or int(self.require)
 
+    def references(self) -> tuple[str, ...]:
+        """Keys that the configuration must know."""
+        return self.of
+
     async def probe(self, context: ProbeContext) -> Probe:
         """Counts the members' states. Raises SourceFailure when too many are down, CheckError when undecided."""
         statuses = {key: context.facts.status_of(key) for key in self.of}

@@ -1,0 +1,149 @@
+"""`health_checks`: a run per minute that serves one minute of slots, in one process.
+
+The run scheduled for 12:00 serves 12:00:10 to 12:01:10, so its start never delays a slot: the run before
+covers until it takes over, and the store sees to it that no slot is executed twice.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from assets.sources import source_keys
+from assets.status_reports import Reporter, due_now
+from monitoring_pipeline.app import Monitoring
+from monitoring_pipeline.records import Status
+from monitoring_pipeline.reports import Overview
+
+__all__ = ["health_checks", "health_checks_job", "health_checks_schedule", "window"]
+
+SCHEDULED_FOR = "monitoring/scheduled_for"
+HANDOVER = timedelta(seconds=10)
+MINUTE = timedelta(minutes=1)
+_MAX_ROWS = 20
+
+
+def window(scheduled: datetime | None, now: datetime) -> tuple[datetime, datetime]:
+    """From when to when a run serves slots.
+
+    A run that no schedule launched, or one that comes after its time, serves what is left of the
+    window that is open now.
+    """
+    if scheduled is not None and now < scheduled + HANDOVER + MINUTE:
+        return scheduled + HANDOVER, scheduled + HANDOVER + MINUTE
+    minute = (now - HANDOVER).replace(second=0, microsecond=0)
+    return now, minute + MINUTE + HANDOVER
+
+
+@dg.asset(
+    group_name="monitoring",
+    kinds={"python"},
+    description="Executes every check whose slot falls due within one minute; launched each minute.",
+)
+def health_checks(
+    context: dg.AssetExecutionContext, monitoring: dg.ResourceParam[Monitoring]
+) -> dg.MaterializeResult[None]:
+    config = monitoring.config
+    start, end = window(_scheduled(context.run.tags), monitoring.clock())
+    reporter = Reporter(context.instance, source_keys(config.sources))
+    served = monitoring.serve(start, end, reporter.changes)
+    overview = monitoring.overview()
+    due = due_now((view.source.id for view in overview.sources), end.minute)
+    reporter.remind(view for view in overview.sources if view.source.id in due)
+    return dg.MaterializeResult(
+        metadata={
+            "window": f"{start:%H:%M:%S} - {end:%H:%M:%S} UTC",
+            **_numbers(served),
+            "reported": reporter.reported,
+            "status": f"{overview.status.value}: {overview.reason}" if overview.reason else overview.status.value,
+            "components": dg.MetadataValue.md(component_table(overview)),
+            "not healthy": dg.MetadataValue.md(worst_table(overview)),
+        }
+    )
+
+
+def _scheduled(tags: Mapping[str, str]) -> datetime | None:
+    text = tags.get(SCHEDULED_FOR)
+    return datetime.fromisoformat(text) if text else None
+
+
+def _numbers(served: object) -> dict[str, int | float]:
+    """The run's figures by name; a figure that nothing was measured for is left out."""
+    values = {name: getattr(served, name) for name in getattr(served, "__dataclass_fields__", ())}
+    return {
+        name: round(value, 3) if isinstance(value, float) else value
+        for name, value in values.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    }
+
+
+def component_table(overview: Overview) -> str:
+    """Markdown: status, score and counts of every component."""
+    rows = [
+        (view.component.id, view.status.value, _score(view.score), _counts(view.counts)) for view in overview.components
+    ]
+    return _table(("component", "status", "score", "sources"), rows)
+
+
+def _score(score: float | None) -> str:
+    return "" if score is None else f"{score:.0f}"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    worst_first = sorted(Status, key=lambda status: -status.rank)
+    return ", ".join(f"{counts[status]} {status.value}" for status in worst_first if counts.get(status)) or "none"
+
+
+def worst_table(overview: Overview) -> str:
+    """Markdown: the sources that are not healthy, the worst and weightiest first, at most twenty."""
+    bad = [view for view in overview.sources if view.status is not Status.HEALTHY]
+    if not bad:
+        return "Every source is healthy."
+    bad.sort(key=lambda view: (-view.status.rank, -view.source.criticality.weight, view.source.id))
+    rows = [
+        (view.source.id, view.source.component, view.status.value, _moment(view.since), view.reason)
+        for view in bad[:_MAX_ROWS]
+    ]
+    more = f"\n\nand {len(bad) - _MAX_ROWS} more" if len(bad) > _MAX_ROWS else ""
+    return _table(("source", "component", "status", "since (UTC)", "reason"), rows) + more
+
+
+def _moment(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else ""
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")[:200]
+
+
+health_checks_job = dg.define_asset_job(
+    "health_checks_job",
+    selection=[health_checks],
+    executor_def=dg.in_process_executor,
+    description="Serves one minute of check slots.",
+    # Above every other run in the queue; a record older than this belongs to a process that died.
+    run_tags={"dagster/priority": "10", dg.MAX_RUNTIME_SECONDS_TAG: "180"},
+)
+
+
+@dg.schedule(
+    cron_schedule="* * * * *",
+    name="health_checks_schedule",
+    job=health_checks_job,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every minute. Minutes missed long ago are not made up for: their slots are gaps.",
+)
+def health_checks_schedule(
+    context: dg.ScheduleEvaluationContext, monitoring: dg.ResourceParam[Monitoring]
+) -> dg.RunRequest | dg.SkipReason:
+    scheduled = context.scheduled_execution_time.astimezone(UTC)
+    if monitoring.clock() >= scheduled + HANDOVER + MINUTE:
+        return dg.SkipReason("its slots are over; the newest minute is served instead")
+    moment = scheduled.isoformat()
+    return dg.RunRequest(run_key=moment, tags={SCHEDULED_FOR: moment})

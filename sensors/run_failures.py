@@ -1,0 +1,24 @@
+"""Our own runs failing is a health problem of the component `monitoring`."""
+
+import dagster as dg
+
+from monitoring_pipeline.app import Monitoring
+
+__all__ = ["run_failures"]
+
+
+@dg.run_failure_sensor(
+    name="run_failures",
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Notes every failed run of this deployment in the operational store.",
+)
+def run_failures(context: dg.RunFailureSensorContext, monitoring: dg.ResourceParam[Monitoring]) -> None:
+    run, message = context.dagster_run, context.failure_event.message or "failed without a message"
+    if not _stopped_on_purpose(context.failure_event):
+        monitoring.note_run_failure(run.run_id, run.job_name, message)
+
+
+def _stopped_on_purpose(event: dg.DagsterEvent) -> bool:
+    """Whether the process was told to end, as when the whole deployment stops: no failure of ours."""
+    error = event.job_failure_data.error
+    return error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Target", "decoded", "exchange", "request_bytes", "target_of"]
 
 _MAX_HEAD = 128 * 1024
+_MAX_FRAMING = 16  # bytes on the wire for one of the body: a chunk of one byte takes six
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -114,8 +115,8 @@ class _Exchange(asyncio.Protocol):
     """Collects one answer; the parser calls the `on_...` methods."""
 
     __slots__ = (
-        "body", "body_bytes", "done", "first_byte", "head_only", "head_read", "headers", "in_body", "limit", "parser",
-        "seen", "transport", "truncated", "where",
+        "body", "body_bytes", "done", "first_byte", "head_only", "headers", "in_body", "limit", "parser", "received",
+        "seen", "status", "transport", "truncated", "where",
     )  # fmt: skip
 
     def __init__(self, where: str, *, head_only: bool, limit: int) -> None:
@@ -125,10 +126,10 @@ class _Exchange(asyncio.Protocol):
         self.done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self.parser: Any = httptools.HttpResponseParser(self)
         self.headers: dict[bytes, bytes] = {}
-        self.body: list[bytes] = []
+        self.body = bytearray()
         self.transport: asyncio.Transport | None = None
         self.first_byte = 0.0
-        self.head_read = self.body_bytes = 0
+        self.status = self.received = self.body_bytes = 0
         self.in_body = self.truncated = False
         self.seen = b""
 
@@ -138,18 +139,23 @@ class _Exchange(asyncio.Protocol):
         if not self.first_byte:
             self.first_byte = perf_counter()
             self.seen = data[:40]
-        if not self.in_body:
-            self.head_read += len(data)
+        self.received += len(data)
         try:
             self.parser.feed_data(data)
         except Exception as error:
             self._parser_stopped(error)
-        if not self.in_body and self.head_read > _MAX_HEAD:
+        if self.received > _MAX_HEAD and not self.in_body:
             self._fail(f"{self.where} sends headers without end")
+        elif self.received > 2 * _MAX_HEAD + _MAX_FRAMING * self.body_bytes:
+            self._fail(f"{self.where} sends padding without end around its body")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.done.done():
-            return
+        if not self.done.done():
+            self._lost(exc)
+        # Parser and transport refer to this object: without the cycle it is freed at once.
+        self.parser = self.transport = None
+
+    def _lost(self, exc: Exception | None) -> None:
         if isinstance(exc, OSError):
             self.done.set_exception(failure_of(exc, self.where))
         elif not self.first_byte:
@@ -170,17 +176,17 @@ class _Exchange(asyncio.Protocol):
         self.headers[key] = self.headers[key] + b", " + value if key in self.headers else value
 
     def on_headers_complete(self) -> None:
-        status = self.parser.get_status_code()
-        if status >= 200 or status == 101:
+        self.status = self.parser.get_status_code()
+        if self.status >= 200 or self.status == 101:
             self.in_body = True
-            if self.head_only or status == 101:
+            if self.head_only or self.status == 101:
                 self._finish()
 
     def on_body(self, data: bytes) -> None:
         self.body_bytes += len(data)
         if self.done.done():
             return
-        self.body.append(data)
+        self.body += data
         if self.body_bytes > self.limit:
             self.truncated = True
             self._finish()
@@ -203,9 +209,8 @@ class _Exchange(asyncio.Protocol):
 
     def _finish(self) -> None:
         if not self.done.done():
-            body = b"".join(self.body)[: self.limit]
-            status = self.parser.get_status_code()
-            self.done.set_result(Answer(status, self.headers, body, self.body_bytes, self.truncated))
+            body = bytes(self.body[: self.limit])
+            self.done.set_result(Answer(self.status, self.headers, body, self.body_bytes, self.truncated))
         if self.transport is not None:
             self.transport.abort()
 

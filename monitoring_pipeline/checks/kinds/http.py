@@ -86,7 +86,7 @@ class HttpCheck(Check):
     max_redirects: int = Field(5, ge=0, le=20, description="Redirects followed before it counts as a failure.")
     verify: bool = Field(True, description="Whether the server's certificate must be trusted.")
     ca_file: Path | None = Field(None, description="PEM file of the authorities to trust instead of the system's.")
-    max_body: int = Field(1_048_576, ge=0, le=64 * 1_048_576, description="Bytes of the body that are read at most.")
+    max_body: int = Field(1_048_576, ge=0, le=16 * 1_048_576, description="Bytes of the body that are read at most.")
 
     @field_validator("url")
     @classmethod

@@ -55,7 +55,7 @@ class TcpCheck(Check):
     send: str | None = Field(None, description="Text to send once connected.")
     expect: str | None = Field(None, min_length=1, description="Text that the server's answer must hold.")
     read: bool = Field(False, description="Whether to wait for the server to say something, whatever it is.")
-    max_read: int = Field(4096, ge=1, le=1_048_576, description="Bytes of the answer that are read at most.")
+    max_read: int = Field(4096, ge=1, le=65_536, description="Bytes of the answer that are read at most.")
 
     @model_validator(mode="after")
     def _conditions_have_a_banner(self) -> TcpCheck:

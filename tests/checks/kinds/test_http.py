@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import gzip
 import json
 import resource
@@ -255,6 +256,42 @@ async def test_headers_without_end_are_given_up(context):
 
     async with serving(flood) as port:
         assert str(await failure(http(port), context)) == f"127.0.0.1:{port} sends headers without end"
+
+
+@pytest.mark.parametrize("padding", [b"X-Trailer: " + b"y" * 1000 + b"\r\n", b"y" * 1000], ids=["many", "one"])
+async def test_trailers_without_end_are_given_up(context, padding):
+    async def flood(request, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX-First: ")
+        while not writer.transport.is_closing():
+            writer.write(padding)
+            await writer.drain()
+
+    async with serving(flood) as port:
+        found = await failure(http(port), context)
+    assert str(found) == f"127.0.0.1:{port} sends padding without end around its body"
+
+
+async def test_a_body_in_chunks_of_one_byte_is_read(context):
+    body = b"1\r\nx\r\n" * 100_000 + b"0\r\n\r\n"
+    async with serving(says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body)) as port:
+        probe = await http(port).probe(context)
+    assert probe.values["body_bytes"] == 100_000
+
+
+async def test_nothing_is_left_behind_by_a_probe(context):
+    async with serving(says(OK + ITEMS)) as port:
+        check = http(port)
+        await check.probe(context)
+        await asyncio.sleep(0.01)
+        gc.collect()
+        gc.disable()
+        try:
+            await check.probe(context)
+            await asyncio.sleep(0.01)
+            left = [thing for thing in gc.get_objects() if type(thing).__name__ in ("_Exchange", "HttpResponseParser")]
+        finally:
+            gc.enable()
+    assert left == [], "freed at once, without the garbage collector"
 
 
 async def endless(request, writer):

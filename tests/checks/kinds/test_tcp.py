@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import os
+import resource
 from contextlib import asynccontextmanager
 
 import pytest
 from pydantic import ValidationError
 
 from monitoring_pipeline.checks.kinds.tcp import TcpCheck
-from monitoring_pipeline.errors import NetworkDenied, SourceFailure
+from monitoring_pipeline.errors import CheckError, NetworkDenied, SourceFailure
+from tests.checks.kinds.conftest import DictClients
 from tests.servers import free_port
 
 
@@ -65,6 +69,38 @@ async def test_a_name_with_several_addresses_is_tried_until_one_accepts(context)
         probe = await TcpCheck(host="localhost", port=port).probe(context)
     assert probe.values["dns_ms"] > 0
     assert probe.details == {"address": "127.0.0.1"}
+
+
+class TwoAddresses(DictClients):
+    """A name server's answer of two addresses, the first of which is dead."""
+
+    def __init__(self, dead: str) -> None:
+        super().__init__()
+        self.dead = dead
+
+    async def permit(self, host, port=None):
+        return [self.dead, "127.0.0.1"]
+
+
+@pytest.mark.parametrize("dead", ["127.0.0.9", "192.0.2.1"], ids=["refuses", "never answers"])
+async def test_a_dead_address_leaves_time_for_the_next(context, dead):
+    patient = dataclasses.replace(context, clients=TwoAddresses(dead), timeout_s=0.6)
+    async with serving(silent) as port:
+        probe = await TcpCheck(host="two.example.com", port=port).probe(patient)
+    assert probe.details == {"address": "127.0.0.1"}
+
+
+async def test_having_no_file_descriptors_left_is_our_own_trouble(context):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with serving(silent) as port:
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+        try:
+            with pytest.raises(CheckError, match="this process has too many open files"):
+                await tcp(port).probe(context)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_it_sends_and_reads_until_the_expected_text(context):

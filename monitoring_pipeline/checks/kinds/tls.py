@@ -191,7 +191,6 @@ class TlsCheck(Check):
         return tuple(warnings)
 
 
-
 def _fault_of(failure: SourceFailure) -> ssl.SSLCertVerificationError:
     """The fault of the certificate behind `failure`; raises the failure when it is another one."""
     if isinstance(failure.__cause__, ssl.SSLCertVerificationError):

@@ -176,9 +176,7 @@ async def _make_session(clients: Clients) -> ClientSession:
 
     connector = TCPConnector(force_close=True, limit=0, use_dns_cache=False, socket_factory=permitted_socket)
     no_limit = ClientTimeout(total=None, sock_connect=None)
-    return ClientSession(
-        connector=connector, cookie_jar=DummyCookieJar(), timeout=no_limit, middlewares=(no_redirect,)
-    )
+    return ClientSession(connector=connector, cookie_jar=DummyCookieJar(), timeout=no_limit, middlewares=(no_redirect,))
 
 
 def _failure(error: ClientError, where: str) -> Exception:

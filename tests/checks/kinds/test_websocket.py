@@ -233,9 +233,7 @@ async def test_wss_verifies_the_certificate(context, tmp_path):
         unverified = await WebsocketCheck(url=url, verify=False).probe(context)
     assert trusted.values["ping_ms"] > 0
     assert unverified.values["ping_ms"] > 0
-    assert str(found) == (
-        f"the certificate of 127.0.0.1:{port} is not trusted: unable to get local issuer certificate"
-    )
+    assert str(found) == (f"the certificate of 127.0.0.1:{port} is not trusted: unable to get local issuer certificate")
 
 
 async def test_every_probe_opens_a_connection_of_its_own(context):

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -15,13 +16,16 @@ def python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
 
 
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 async def gone(pid: int) -> bool:
     """Whether the process disappears (a zombie that awaits its reaper counts as gone)."""
     for _ in range(200):
         try:
-            with open(f"/proc/{pid}/stat") as stat:
-                if stat.read().rpartition(")")[2].split()[0] == "Z":
-                    return True
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
         except FileNotFoundError:
             return True
         await asyncio.sleep(0.05)
@@ -127,18 +131,18 @@ async def test_a_child_that_never_reads_its_input_does_not_block():
 
 
 async def test_a_program_that_is_not_there_raises_and_leaks_nothing():
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     with pytest.raises(FileNotFoundError):
         await run_bounded(["/nowhere/program"], answer_limit=10)
-    assert len(os.listdir("/proc/self/fd")) <= before
+    assert descriptors() <= before
 
 
 async def test_no_descriptor_and_no_zombie_is_left():
     await run_bounded(["true"])
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     await asyncio.gather(*(run_bounded(["echo", str(n)], answer_limit=10) for n in range(20)))
     await asyncio.sleep(0)
-    assert len(os.listdir("/proc/self/fd")) <= before
+    assert descriptors() <= before
     with pytest.raises(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG) == (0, 0):
             time.sleep(0.01)

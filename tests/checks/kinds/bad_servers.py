@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import trustme
 
-__all__ = ["dying_front", "garbage", "hanging_up", "silent", "tls_front", "without_module"]
+__all__ = ["dying_front", "garbage", "hanging_up", "silent", "starttls_front", "tls_front", "without_module"]
 
 _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -115,6 +115,28 @@ async def tls_front(target_port: int, authority: trustme.CA, name: str = "127.0.
             upstream[1].transport.abort()
 
     async with _serving(handle, ssl=context) as port:
+        yield port
+
+
+@contextlib.asynccontextmanager
+async def starttls_front(target_port: int, authority: trustme.CA, name: str = "127.0.0.1") -> AsyncIterator[int]:
+    """A NATS server that greets in the clear, demands TLS, and then passes on to a real one."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+
+    async def handle(reader, writer):
+        upstream = await asyncio.open_connection("127.0.0.1", target_port)
+        greeting = await upstream[0].readline()
+        writer.write(greeting.replace(b"INFO {", b'INFO {"tls_required":true,', 1))
+        await writer.start_tls(context)
+        forward = asyncio.ensure_future(_copy(reader, upstream[1]))
+        try:
+            await _copy(upstream[0], writer)
+        finally:
+            forward.cancel()
+            upstream[1].transport.abort()
+
+    async with _serving(handle) as port:
         yield port
 
 

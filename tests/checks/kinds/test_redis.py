@@ -147,7 +147,7 @@ async def test_tls_is_verified(server, context, tmp_path):
         with pytest.raises(SourceFailure, match="is not trusted"):
             await check(port, scheme="rediss").probe(context)
     async with tls_front(server, authority, "other.example.com") as port:
-        with pytest.raises(SourceFailure, match="is not trusted: .*mismatch"):
+        with pytest.raises(SourceFailure, match=r"is not trusted: .*mismatch"):
             await check(port, scheme="rediss", ca_file=tmp_path / "ca.pem").probe(context)
 
 
@@ -165,13 +165,13 @@ async def test_another_protocol(context):
 
 async def test_hangs_up_without_a_word(context):
     async with hanging_up() as port:
-        with pytest.raises(SourceFailure, match="closed the connection before it answered|reset the connection"):
+        with pytest.raises(SourceFailure, match=r"closed the connection before it answered|reset the connection"):
             await check(port).probe(context)
 
 
 async def test_dies_in_the_middle_of_its_answer(server, context):
     async with dying_front(server, after=300) as port:
-        with pytest.raises(SourceFailure, match="closed the connection|reset the connection") as caught:
+        with pytest.raises(SourceFailure, match=r"closed the connection|reset the connection") as caught:
             await check(port).probe(context)
     assert caught.value.values["response_time_ms"] > 0, "what was measured before is kept"
 

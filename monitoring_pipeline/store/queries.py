@@ -17,7 +17,7 @@ from monitoring_pipeline.store.warehouse import aware, literal
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["daily_status", "response_series", "source_history", "uptime"]
+__all__ = ["daily_status", "response_series", "source_gaps", "source_history", "uptime"]
 
 # Built from names and escaped literals of our own only.
 # ruff: noqa: S608
@@ -27,9 +27,14 @@ _BY_RANK = {status.rank: status for status in Status}
 
 
 def source_history(
-    connection: DuckDBPyConnection, source: str, since: datetime, until: datetime, limit: int = 1000
+    connection: DuckDBPyConnection,
+    source: str,
+    since: datetime,
+    until: datetime,
+    limit: int = 1000,
+    check: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Results of one source that started in [since, until), newest first, at most `limit`.
+    """Results of one source, or one of its checks, that started in [since, until), newest first, at most `limit`.
 
     Keys: check, kind, slot, started, finished, status, response_time_ms, attempts, message,
     details (a dict), skipped, manual. Needs the view `results`.
@@ -39,7 +44,7 @@ def source_history(
         f"""
         SELECT check_id AS "check", kind, slot, started, finished, status, response_time_ms, attempts, message,
                details, skipped, manual
-        FROM results WHERE source = {literal(source)} AND {_within("started", since, until)}
+        FROM results WHERE source = {literal(source)} AND {_of_check(check)} AND {_within("started", since, until)}
         ORDER BY started DESC, id DESC LIMIT {int(limit)}
         """,
     )
@@ -48,17 +53,35 @@ def source_history(
     return rows
 
 
-def uptime(
-    connection: DuckDBPyConnection, source: str | None, since: datetime, until: datetime
+def source_gaps(
+    connection: DuckDBPyConnection, source: str, since: datetime, until: datetime, check: str | None = None
 ) -> list[dict[str, Any]]:
-    """What was found in [since, until), per source, by its id; of one `source` or of all.
+    """Slots of one source, or one of its checks, in [since, until) that nobody executed, newest first.
+
+    Keys: check, start, end (both are slots), slots, reason. Needs the view `gaps`.
+    """
+    return _rows(
+        connection,
+        f"""
+        SELECT check_id AS "check", start, "end", slots, reason FROM gaps
+        WHERE source = {literal(source)} AND {_of_check(check)}
+          AND "end" >= {literal(since)} AND start < {literal(until)}
+        ORDER BY start DESC
+        """,
+    )
+
+
+def uptime(
+    connection: DuckDBPyConnection, source: str | None, since: datetime, until: datetime, check: str | None = None
+) -> list[dict[str, Any]]:
+    """What was found in [since, until), per source, by its id; of one `source` or of all, of one `check` or all.
 
     Keys: source, healthy, warning, critical, unknown (counts of results), gap_slots (slots nobody
     executed), availability (percent of the known results that are not critical; None when nothing
     is known). Needs the views `results` and `gaps`.
     """
     counts = ", ".join(f"count(*) FILTER (status = {literal(status.value)}) AS {status.value}" for status in Status)
-    only = "true" if source is None else f"source = {literal(source)}"
+    only = f"{'true' if source is None else f'source = {literal(source)}'} AND {_of_check(check)}"
     return _rows(
         connection,
         f"""
@@ -110,7 +133,7 @@ def response_series(
     checks of the source, or of one. Needs the view `results`.
     """
     width = max(1, (until - since) // timedelta(microseconds=1) // buckets)
-    only = "true" if check is None else f"check_id = {literal(check)}"
+    only = _of_check(check)
     return _rows(
         connection,
         f"""
@@ -162,6 +185,10 @@ def _cell(day: Any, row: dict[str, Any] | None) -> dict[str, Any]:
     slots = row["results"] + row["gap_slots"]
     status = _BY_RANK[max(row["worst"] or 0, missing)]
     return {"day": day, "status": status, "healthy": row["healthy"] / slots, "slots": slots}
+
+
+def _of_check(check: str | None) -> str:
+    return "true" if check is None else f"check_id = {literal(check)}"
 
 
 def _within(column: str, since: datetime, until: datetime) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -93,6 +93,31 @@ class Monitoring:
 
     # -- heartbeats ----------------------------------------------------------------------------------
 
+    @cached_property
+    def push_tokens(self) -> Mapping[str, str]:
+        """The token of every heartbeat check's push URL, by its key. Raises StoreError."""
+        from monitoring_pipeline.checks.push import push_secret, push_token
+
+        keys = [bound.key for bound in self.config.checks if bound.check.kind == "heartbeat"]
+        secret = push_secret(self.config.stores.directory) if keys else b""
+        return {key: push_token(secret, key) for key in keys}
+
+    def push_url(self, key: str) -> str:
+        """The URL at which a job reports to the heartbeat check `key`. Raises NotFound, StoreError."""
+        token = self.push_tokens.get(key)
+        if token is None:
+            raise NotFound("heartbeat check", key, self.push_tokens)
+        return f"{self.api_url}/push/{token}"
+
+    @property
+    def api_url(self) -> str:
+        """How browsers and jobs reach the API, without a slash at the end."""
+        api = self.config.api
+        if api.public_url is not None:
+            return api.public_url.rstrip("/")
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(api.host, api.host)  # noqa: S104 - compared, not bound
+        return f"http://[{host}]:{api.port}" if ":" in host and "[" not in host else f"http://{host}:{api.port}"
+
     def beat(
         self,
         key: str,
@@ -102,7 +127,10 @@ class Monitoring:
         exit_code: int | None = None,
         message: str = "",
     ) -> None:
-        """Records a pushed heartbeat and makes its check due at once. Raises NotFound."""
+        """Records a pushed heartbeat and makes its check due at once. Raises NotFound.
+
+        An end without a duration gets the time since the start before it.
+        """
         from monitoring_pipeline.store import beats, states
 
         known = [bound.key for bound in self.config.checks if bound.check.kind == "heartbeat"]
@@ -110,6 +138,8 @@ class Monitoring:
             raise NotFound("heartbeat check", key, known)
         now = self.clock()
         with self.store.write() as connection:
+            if duration_ms is None and signal != "start":
+                duration_ms = beats.since_start(connection, key, now)
             beats.append_beat(
                 connection, key, at=now, signal=signal, duration_ms=duration_ms, exit_code=exit_code,
                 message=message[:1000],

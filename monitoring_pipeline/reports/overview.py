@@ -137,8 +137,8 @@ def _source_view(source: Source, kept: SourceState | None, checks: list[CheckVie
     checks.sort(key=lambda view: (-view.status.rank, view.state.check))
     health = of_source([CheckHealth(v.state.check, v.status, v.state.critical, v.message) for v in checks])
     view = SourceView(source, health.status, health.score, health.reason, None, tuple(checks))
-    if kept is None:
-        return view
+    if kept is None:  # configured, but nobody has served since
+        return replace(view, reason="not checked yet")
     breaker = kept.breaker
     if breaker is BreakerState.OPEN and (kept.breaker_until is None or kept.breaker_until <= now):
         breaker = BreakerState.HALF_OPEN

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select
 from monitoring_pipeline.clock import from_us, to_us
 from monitoring_pipeline.store.tables import beats
 
-__all__ = ["append_beat", "newest_beats"]
+__all__ = ["append_beat", "newest_beats", "since_start"]
 
 
 def append_beat(
@@ -36,3 +36,11 @@ def newest_beats(connection: Connection, key: str, limit: int) -> Sequence[Mappi
     """The newest signals of a heartbeat check, newest first; `at` is an aware datetime."""
     query = select(beats).where(beats.c.key == key).order_by(beats.c.id.desc()).limit(limit)
     return [{**row, "at": from_us(row["at"])} for row in connection.execute(query).mappings()]
+
+
+def since_start(connection: Connection, key: str, now: datetime) -> float | None:
+    """Milliseconds since the start that the newest signal of `key` is; None when it is no start."""
+    newest = newest_beats(connection, key, 1)
+    if not newest or newest[0]["signal"] != "start":
+        return None
+    return max(0.0, (now - newest[0]["at"]).total_seconds() * 1000)

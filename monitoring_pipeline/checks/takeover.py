@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -79,30 +80,33 @@ def take_over(connection: Connection, me: str, schedules: Mapping[str, Schedule]
     claims = [row for row in slots.claims_of(connection) if row["claimed_by"] not in alive]
     plan, gaps = {}, []
     for row in claims:
-        slot = row["claimed_slot"]
-        plan[row["key"]] = _next_after_interruption(
-            schedules.get(row["key"]), slot, to_us(now), row["interruptions"] + 1
-        )
-        moment = from_us(slot)
-        gaps.append(Gap(row["source"], row["check_id"], moment, moment, 1, GapReason.INTERRUPTED))
+        key, slot, interruptions = row["key"], row["claimed_slot"], row["interruptions"] + 1
+        schedule = schedules.get(key)
+        following = _after_interruption(schedule, slot, to_us(now), interruptions) if schedule else to_us(now)
+        plan[key] = (following, interruptions)
+        gaps.append(_interrupted(row, schedule, following))
     slots.reschedule(connection, plan)
     slots.insert_gaps(connection, gaps)
     slots.remove_runners(connection, dead)
     return len(claims)
 
 
-def _next_after_interruption(
-    schedule: Schedule | None, slot_us: int, now_us: int, interruptions: int
-) -> tuple[int, int]:
-    if schedule is None:
-        return now_us, interruptions
+def _after_interruption(schedule: Schedule, slot_us: int, now_us: int, interruptions: int) -> int:
     if interruptions > 1:
         pause_us = min(_FIRST_PAUSE_US * 2 ** min(interruptions - 2, 20), _LONGEST_PAUSE_US)
-        return schedule.following(now_us + pause_us), interruptions
-    latest, following = schedule.latest(now_us), schedule.following(max(slot_us, now_us))
-    if latest > slot_us:
-        return latest, interruptions
-    return (now_us if following - now_us > _MAKE_UP_FROM_US else following), interruptions
+        return schedule.following(now_us + pause_us)
+    following = schedule.following(slot_us)
+    return now_us if following - now_us > _MAKE_UP_FROM_US else following
+
+
+def _interrupted(row: Mapping[str, Any], schedule: Schedule | None, following_us: int) -> Gap:
+    """The slot that was interrupted, and those left out until the next one."""
+    slot_us = row["claimed_slot"]
+    slots_lost = schedule.missed(slot_us, following_us) if schedule else 1
+    last_us = max(slot_us, schedule.latest(following_us - 1)) if schedule else slot_us
+    return Gap(
+        row["source"], row["check_id"], from_us(slot_us), from_us(last_us), max(1, slots_lost), GapReason.INTERRUPTED
+    )
 
 
 def release(connection: Connection, runner: str) -> None:

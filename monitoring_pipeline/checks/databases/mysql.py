@@ -44,7 +44,8 @@ class MysqlSession:
         else:
             limit = f"max_execution_time = {max(1, int(timeout_s * 1000))}"
         with self._connection.cursor() as cursor:
-            cursor.execute(f"SET SESSION {limit}")
+            # TIMESTAMP columns are told in the session's zone: everywhere else we read naive moments as UTC.
+            cursor.execute(f"SET SESSION {limit}, SESSION time_zone = '+00:00'")
             cursor.execute("SET SESSION TRANSACTION READ ONLY")
             cursor.execute("START TRANSACTION READ ONLY")
 

@@ -89,15 +89,15 @@ def _tags(source: Source) -> dict[str, str]:
     tags = {"criticality": source.criticality.value}
     for tag in source.tags:
         key, _, value = re.sub("=", ":", tag, count=1).partition(":")
-        key, value = _fold(key), _fold(value)
+        key, value = _fold(key) or "_", _fold(value)
         if tags.get(key, value) != value:
-            key, value = _fold(tag), ""
+            key, value = _fold(tag) or "_", ""
         tags[key] = value
     return tags
 
 
 def _fold(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", text.strip())[:_MAX_TAG] or "_"
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", text.strip())[:_MAX_TAG]
 
 
 def _kind(bound: BoundCheck) -> str:

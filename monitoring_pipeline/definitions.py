@@ -89,9 +89,12 @@ class _ByJob(dg.RepositoryData):
         return self._all.asset_checks_defs_by_key
 
 
-# Dagster takes RepositoryData here, its annotation does not say so.
-@dg.repository(name="__repository__")  # type: ignore[arg-type]
-def defs() -> dg.RepositoryData:
-    """The definitions of the installation whose configuration the environment names."""
+def defs() -> dg.RepositoryDefinition:
+    """The definitions of the installation whose configuration the environment names; Dagster calls this."""
     monitoring = Monitoring.open()
-    return _ByJob(lambda with_sources: build_defs(monitoring, with_sources=with_sources))
+
+    def by_job() -> dg.RepositoryData:
+        return _ByJob(lambda with_sources: build_defs(monitoring, with_sources=with_sources))
+
+    # Dagster takes RepositoryData here, its annotation does not say so.
+    return dg.repository(name="__repository__")(by_job)  # type: ignore[arg-type]

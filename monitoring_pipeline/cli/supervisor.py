@@ -118,7 +118,7 @@ class Installation:
         code = (
             python, "-m", "dagster", "api", "grpc", "--socket", str(self.code_socket), "--lazy-load-user-code",
             "--python-file", str(root / "monitoring_pipeline" / "definitions.py"), "--working-directory", str(root),
-            "--location-name", "monitoring", "--log-level", "warning",
+            "--attribute", "defs", "--location-name", "monitoring", "--log-level", "warning",
         )  # fmt: skip
         daemon = (python, "-m", "dagster._daemon", "run", *workspace, "--log-level", "warning")
         web = (

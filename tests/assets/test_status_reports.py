@@ -1,0 +1,84 @@
+"""What Dagster is told of a source's status, and how often."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from assets.sources import source_keys
+from assets.status_reports import Reporter, due_now, verdict
+from monitoring_pipeline.records import Source, Status, StatusChange
+from monitoring_pipeline.reports import SourceView
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+SOURCES = [Source("orders"), Source("stock")]
+KEYS = source_keys(SOURCES)
+
+
+def change(number: int, source: str, after: Status, reason: str = "status (500) < 400") -> StatusChange:
+    return StatusChange(number, source, NOON, Status.UNKNOWN, after, 25.0, reason)
+
+
+def view(source: str, status: Status) -> SourceView:
+    return SourceView(Source(source), status, 50.0, "slow", NOON, ())
+
+
+def history(instance: dg.DagsterInstance, source: str) -> list[dg.AssetCheckEvaluation]:
+    """What was reported of a source, newest first."""
+    key = dg.AssetCheckKey(KEYS[source], "health")
+    records = instance.event_log_storage.get_asset_check_execution_history(key, limit=100)
+    return [record.event.dagster_event.asset_check_evaluation_data for record in records]
+
+
+@pytest.mark.parametrize(
+    ("status", "passed", "severity"),
+    [
+        (Status.HEALTHY, True, "WARN"),
+        (Status.UNKNOWN, False, "WARN"),
+        (Status.WARNING, False, "WARN"),
+        (Status.CRITICAL, False, "ERROR"),
+    ],
+)
+def test_only_healthy_passes_and_only_critical_is_an_error(status: Status, passed: bool, severity: str):
+    evaluation = verdict(change(1, "orders", status)).evaluation(KEYS["orders"])
+    assert (evaluation.passed, evaluation.severity.value) == (passed, severity)
+
+
+def test_a_change_is_seen_with_reason_and_score(instance: dg.DagsterInstance):
+    Reporter(instance, KEYS).changes([change(1, "orders", Status.CRITICAL)])
+    (seen,) = history(instance, "orders")
+    assert seen.description == "critical: status (500) < 400"
+    assert {name: value.value for name, value in seen.metadata.items()} == {
+        "status": "critical", "reason": "status (500) < 400", "score": 25.0, "since": NOON.timestamp(),
+    }  # fmt: skip
+
+
+def test_of_one_batch_the_newest_change_of_a_source_counts(instance: dg.DagsterInstance):
+    reporter = Reporter(instance, KEYS)
+    reporter.changes(
+        [change(3, "orders", Status.HEALTHY), change(1, "orders", Status.CRITICAL), change(2, "stock", Status.WARNING)]
+    )
+    assert reporter.reported == 2
+    assert [seen.passed for seen in history(instance, "orders")] == [True]
+
+
+def test_a_source_that_was_removed_is_passed_over(instance: dg.DagsterInstance):
+    reporter = Reporter(instance, KEYS)
+    reporter.changes([change(1, "gone", Status.CRITICAL), change(2, "stock", Status.WARNING)])
+    assert reporter.reported == 1
+
+
+def test_what_is_well_is_told_once_and_what_is_not_again_and_again(instance: dg.DagsterInstance):
+    for _ in range(2):
+        Reporter(instance, KEYS).remind([view("orders", Status.HEALTHY), view("stock", Status.WARNING)])
+    assert len(history(instance, "orders")) == 1
+    assert len(history(instance, "stock")) == 2
+
+
+def test_each_source_has_its_minute_of_the_hour():
+    names = [f"source-{number}" for number in range(600)]
+    minutes = [due_now(names, minute) for minute in range(60)]
+    assert sorted(name for found in minutes for name in found) == sorted(names)
+    assert max(len(found) for found in minutes) < 40

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,8 @@ from monitoring_pipeline.records import Result, Sample, StatusChange
 from monitoring_pipeline.store.operational import OperationalStore
 
 if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
     from monitoring_pipeline.checks.run import Room, Served
     from monitoring_pipeline.reports import Overview
 
@@ -145,6 +148,47 @@ class Monitoring:
                 message=message[:1000],
             )  # fmt: skip
             states.make_due(connection, key, to_us(now))
+
+    # -- history -------------------------------------------------------------------------------------
+
+    @property
+    def _warehouse(self) -> Path:
+        path = self.config.stores.warehouse
+        assert path is not None  # noqa: S101 - the configuration resolved it
+        return path
+
+    def load_history(self) -> dict[str, int]:
+        """Moves hot rows into the warehouse; rows per table. Only one process at a time may do this."""
+        from monitoring_pipeline.store.loading import load_hot
+
+        return load_hot(self.store, self._warehouse, self.clock())
+
+    def publish_history(self) -> dict[str, Any]:
+        """Puts a fresh copy of the warehouse where readers find it."""
+        from monitoring_pipeline.store.publishing import publish
+
+        published = publish(self.store, self._warehouse, self.config.published, self.clock())
+        return {"path": str(published.path), "bytes": published.bytes, "seconds": round(published.seconds, 3)}
+
+    def expire(self) -> dict[str, int]:
+        """Applies the retention; rows deleted per table, the warehouse's under `warehouse.TABLE`."""
+        from monitoring_pipeline.store.expiry import expire_hot, expire_warehouse
+
+        now, retention = self.clock(), self.config.retention
+        removed = expire_hot(self.store, retention, now)
+        history = expire_warehouse(self._warehouse, retention, now)
+        return removed | {f"warehouse.{name}": count for name, count in history.items()}
+
+    def history(
+        self, *, since: datetime | None = None, source: str | None = None, tables: Sequence[str] | None = None
+    ) -> AbstractContextManager[DuckDBPyConnection]:
+        """All history as one, fresh to the second; see `store.history.connect`."""
+        from monitoring_pipeline.store import history
+
+        return history.connect(
+            self.store, self.config.published, now=self.clock(), since=since, source=source,
+            tables=history.TABLES if tables is None else tables,
+        )  # fmt: skip
 
     # -- ourselves -----------------------------------------------------------------------------------
 

@@ -90,10 +90,15 @@ class NotFound(MonitoringError):
 
 
 class SourceFailure(MonitoringError):
-    """The source is bad. `values` holds what was measured before it failed."""
+    """The source is bad. `values` holds what was measured before it failed.
 
-    def __init__(self, message: str, *, values: Mapping[str, Any] | None = None) -> None:
+    `reached` tells that the source did answer, though wrongly: such a failure neither opens its
+    circuit breaker nor can losing our own network explain it.
+    """
+
+    def __init__(self, message: str, *, values: Mapping[str, Any] | None = None, reached: bool = False) -> None:
         self.values = dict(values or {})
+        self.reached = reached
         super().__init__(message)
 
 

@@ -266,12 +266,12 @@ def decoded(answer: Answer, limit: int) -> bytes:
     if encoding in ("", "identity"):
         return answer.body
     if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise SourceFailure(f"the body is encoded as {encoding!r}, which was not asked for")
+        raise SourceFailure(f"the body is encoded as {encoding!r}, which was not asked for", reached=True)
     raw = encoding == "deflate" and answer.body[:1] != b"\x78"
     inflater = zlib.decompressobj(-zlib.MAX_WBITS if raw else zlib.MAX_WBITS | 32)
     try:
         body = inflater.decompress(answer.body, limit + 1)
     except zlib.error:
-        raise SourceFailure(f"the body is not the {encoding} it says it is") from None
+        raise SourceFailure(f"the body is not the {encoding} it says it is", reached=True) from None
     answer.truncated = answer.truncated or len(body) > limit
     return body[:limit]

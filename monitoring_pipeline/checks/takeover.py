@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from monitoring_pipeline.checks.slots import Schedule
 from monitoring_pipeline.clock import from_us, to_us
@@ -99,7 +98,7 @@ def _after_interruption(schedule: Schedule, slot_us: int, now_us: int, interrupt
     return now_us if following - now_us > _MAKE_UP_FROM_US else following
 
 
-def _interrupted(row: Mapping[str, Any], schedule: Schedule | None, following_us: int) -> Gap:
+def _interrupted(row: RowMapping, schedule: Schedule | None, following_us: int) -> Gap:
     """The slot that was interrupted, and those left out until the next one."""
     slot_us = row["claimed_slot"]
     slots_lost = schedule.missed(slot_us, following_us) if schedule else 1

@@ -170,9 +170,11 @@ class HttpCheck(Check):
             target = _next_target(target, location)
             method, request = self._redirected(method, answer.status, target)
             if (method, target) in seen:
-                raise SourceFailure(f"redirect loop: {target} comes round again after {redirects + 1} redirects")
+                raise SourceFailure(
+                    f"redirect loop: {target} comes round again after {redirects + 1} redirects", reached=True
+                )
             seen.add((method, target))
-        raise SourceFailure(f"more than {self.max_redirects} redirects, the last one to {target}")
+        raise SourceFailure(f"more than {self.max_redirects} redirects, the last one to {target}", reached=True)
 
     def _redirected(self, method: Any, status: int, target: Target) -> tuple[Any, bytes]:
         """The method and the request after a redirect, by the rules of RFC 9110 and of browsers.
@@ -221,7 +223,8 @@ class HttpCheck(Check):
             begin = _text(answer, content[:_SNIPPET])[:60]
             shown = f"begins with {begin!r}" if begin else "is empty"
             raise SourceFailure(
-                f"{target.where} answered {answer.status} with a body that is not JSON: it {shown}"
+                f"{target.where} answered {answer.status} with a body that is not JSON: it {shown}",
+                reached=True,
             ) from None
 
     def _details(self, answer: Answer, target: Target, redirects: int, phases: Phases) -> dict[str, Any]:
@@ -241,7 +244,9 @@ def _next_target(target: Target, location: str) -> Target:
         return target_of(url)
     except ValueError:
         shown = url.partition("?")[0][:100]
-        raise SourceFailure(f"{target.where} redirects to {shown!r}, which is no http or https address") from None
+        raise SourceFailure(
+            f"{target.where} redirects to {shown!r}, which is no http or https address", reached=True
+        ) from None
 
 
 def _text(answer: Answer, content: bytes) -> str:

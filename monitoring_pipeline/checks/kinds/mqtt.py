@@ -116,7 +116,7 @@ class MqttCheck(Check):
                 while True:
                     packet = await _read(wire)
                     if packet.type == _SUBACK and packet.body[2:3] == b"\x80":
-                        raise SourceFailure(f"{wire.where} denied us the topic {topic!r}")
+                        raise SourceFailure(f"{wire.where} denied us the topic {topic!r}", reached=True)
                     if packet.type == _SUBACK and self.expect == "round_trip" and not sent:
                         sent, started = True, time.perf_counter()
                         wire.send(_packet(0x30, _text(topic) + token))

@@ -167,7 +167,7 @@ async def _answer(wire: Wire) -> dict[str, Any]:
         raise SourceFailure(f"{wire.where} sent an answer of {total} bytes")
     body = await wire.exactly(total)
     if b" 503" in body[:head].partition(b"\r\n")[0]:
-        raise SourceFailure(f"{wire.where} has no JetStream for us")
+        raise SourceFailure(f"{wire.where} has no JetStream for us", reached=True)
     answer: dict[str, Any] = json.loads(body[head:])
     return answer
 

@@ -137,7 +137,7 @@ class ObjectStoreCheck(Check):
         try:
             meta = await obstore.head_async(store, self.key)
         except FileNotFoundError:
-            raise SourceFailure(f"bucket {self.bucket} or its object {self.key} does not exist") from None
+            raise SourceFailure(f"bucket {self.bucket} or its object {self.key} does not exist", reached=True) from None
         except (obstore.exceptions.BaseError, OSError) as error:
             raise _failure(error) from None
         return {"size": meta["size"], "age_s": (now - meta["last_modified"]).total_seconds()}

@@ -95,4 +95,6 @@ class TcpCheck(Check):
             raise failure_of(protocol.error, where) from protocol.error
         if not protocol.data:
             raise SourceFailure(f"{where} closed the connection without an answer", values=values)
-        raise SourceFailure(f"{where} answered {said!r}, which does not hold {self.expect!r}", values=values)
+        raise SourceFailure(
+            f"{where} answered {said!r}, which does not hold {self.expect!r}", values=values, reached=True
+        )

@@ -70,7 +70,7 @@ class TlsCheck(Check):
             session, chain_error = await self._judged(context)
             certificate = read_certificate(session.certificate)
         except ValueError as error:
-            raise SourceFailure(f"the certificate of {self._where} cannot be parsed: {error}") from error
+            raise SourceFailure(f"the certificate of {self._where} cannot be parsed: {error}", reached=True) from error
         verdict = certificate.verdict(context.now)
         values: dict[str, Any] = {
             "response_time_ms": session.elapsed_ms,
@@ -152,7 +152,7 @@ class TlsCheck(Check):
             elif self.starttls == "postgres":
                 transport.write(_POSTGRES_SSL_REQUEST)
                 if await reader.readexactly(1) != b"S":
-                    raise SourceFailure(f"{self._where} does not offer TLS")
+                    raise SourceFailure(f"{self._where} does not offer TLS", reached=True)
         except OSError as error:
             raise failure_of(error, self._where) from error
         except asyncio.IncompleteReadError as error:
@@ -169,7 +169,9 @@ class TlsCheck(Check):
             if line.upper().startswith(begin.upper()):
                 return
             said = line[:60].decode("latin-1").strip()
-            raise SourceFailure(f"{self._where} does not offer {self.starttls} STARTTLS: it said {said!r}")
+            raise SourceFailure(
+                f"{self._where} does not offer {self.starttls} STARTTLS: it said {said!r}", reached=True
+            )
         raise SourceFailure(f"{self._where} talks without end instead of offering STARTTLS")
 
     async def _line(self, reader: asyncio.StreamReader) -> bytes:

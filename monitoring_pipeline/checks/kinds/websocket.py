@@ -171,7 +171,9 @@ async def _make_session(clients: Clients) -> ClientSession:
         response = await handler(request)
         if response.status in (301, 302, 303, 307, 308):
             response.close()
-            raise SourceFailure(f"{request.url.host}:{request.url.port} redirects instead of opening a WebSocket")
+            raise SourceFailure(
+                f"{request.url.host}:{request.url.port} redirects instead of opening a WebSocket", reached=True
+            )
         return response
 
     connector = TCPConnector(force_close=True, limit=0, use_dns_cache=False, socket_factory=permitted_socket)

@@ -86,7 +86,7 @@ class Installation:
     directory: Path
     host: str = "127.0.0.1"
     dagster_port: int = 3000
-    api_port: int | None = 8000
+    api_port: int | None = 8080
     watched: Sequence[Path] = field(default_factory=tuple)
 
     @property

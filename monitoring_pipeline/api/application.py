@@ -1,0 +1,74 @@
+"""Builds the FastAPI application around one Monitoring."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from monitoring_pipeline import __version__
+from monitoring_pipeline.api import health, push, status_page
+from monitoring_pipeline.api.answers import components_health, system_health
+from monitoring_pipeline.api.guard import Guard, allowed_hosts
+from monitoring_pipeline.api.painting import StatusPage
+from monitoring_pipeline.api.room import STORE_ERRORS, Room, store_problem
+from monitoring_pipeline.api.snapshots import Snapshots
+from monitoring_pipeline.app import Monitoring
+from monitoring_pipeline.errors import NotFound
+
+__all__ = ["create_app"]
+
+log = structlog.get_logger(__name__)
+
+_TAGS = [
+    {"name": "health", "description": "How everything is. Read models, at most a few seconds old."},
+    {"name": "ourselves", "description": "Whether this process and monitoring itself work."},
+    {"name": "heartbeats", "description": "Jobs report in here; their silence is the alarm."},
+]
+_ABOUT = "Health of data sources, heartbeats of jobs, and the state of monitoring itself."
+
+
+def create_app(monitoring: Monitoring) -> FastAPI:
+    """The application; closes `monitoring` when it ends. Raises StoreError without the push URLs' secret."""
+    page = StatusPage(monitoring)
+    snapshots = Snapshots(
+        monitoring.overview,
+        {
+            "health": lambda overview: system_health(overview, monitoring.config.name).model_dump_json().encode(),
+            "components": lambda overview: components_health(overview).model_dump_json().encode(),
+            "fragment": page.fragment,
+        },
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 - the shape FastAPI asks for
+        yield
+        await snapshots.close()
+        monitoring.close()
+
+    app = FastAPI(
+        title=f"{monitoring.config.name} monitoring".strip(), version=__version__, description=_ABOUT,
+        openapi_tags=_TAGS, lifespan=lifespan, docs_url=None, redoc_url=None,
+    )  # fmt: skip
+    _explain_failures(app, monitoring)
+    room = Room(monitoring, snapshots)
+    app.include_router(health.routes(room))
+    app.include_router(push.routes(room))
+    app.include_router(status_page.routes(room, page, app.openapi))
+    app.add_middleware(Guard, hosts=allowed_hosts(monitoring.config.api.host, monitoring.config.api.public_url))
+    return app
+
+
+def _explain_failures(app: FastAPI, monitoring: Monitoring) -> None:
+    async def not_found(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - Starlette's shape
+        return JSONResponse({"detail": str(error)}, 404)
+
+    async def store_failed(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - Starlette's shape
+        return JSONResponse({"detail": store_problem(monitoring, error)}, 503, headers={"Retry-After": "5"})
+
+    app.add_exception_handler(NotFound, not_found)
+    for kind in STORE_ERRORS:
+        app.add_exception_handler(kind, store_failed)

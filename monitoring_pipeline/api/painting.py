@@ -1,0 +1,209 @@
+"""Draws the status page: HTML out of an overview, the same HTML for the same facts.
+
+Times are written as moments, and the browser turns them into "12 s ago"; so a source of which nothing
+changed looks the same, and its drawing is kept from one snapshot to the next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from monitoring_pipeline import __version__
+from monitoring_pipeline.api.assets import ASSETS, assets_version
+from monitoring_pipeline.app import Monitoring
+from monitoring_pipeline.clock import format_duration
+from monitoring_pipeline.records import BreakerState, Status
+from monitoring_pipeline.reports import ComponentView, Overview, SourceView
+from monitoring_pipeline.reports.timeline import PARTS, Strip, Timeline, timeline
+
+__all__ = ["Headline", "StatusPage", "headline"]
+
+_WINDOW = timedelta(hours=1)
+_WRONG_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """What the banner says. `tone` is a status, or `off` when nobody watches, or `new` before the first result."""
+
+    tone: str
+    text: str
+    note: str = ""
+
+
+def headline(overview: Overview) -> Headline:
+    """The state of everything in a few words."""
+    counts, total = overview.counts, len(overview.sources)
+    if not total:
+        return Headline("new", "Nothing is watched yet", "Add sources to the configuration: busta init")
+    checked = any(view.last_checked for view in overview.sources)
+    if not overview.watch.alive and not checked:
+        return Headline("new", "Nothing has been checked yet", "Nobody executes checks; busta up starts it")
+    if not overview.watch.alive:
+        return Headline("off", "Monitoring is not running", "Nobody executes checks, so nothing below can be trusted")
+    if not checked:
+        return Headline("new", "The first checks are under way", f"{total} sources are watched")
+    for status, one, many in _WORDS:
+        if number := counts[status.value]:
+            return Headline(status.value, f"1 source {one}" if number == 1 else f"{number} sources {many}")
+    return Headline("healthy", "The one source is healthy" if total == 1 else f"All {total} sources are healthy")
+
+
+_WORDS = (
+    (Status.CRITICAL, "is critical", "are critical"),
+    (Status.WARNING, "has a warning", "have warnings"),
+    (Status.UNKNOWN, "is unknown", "are unknown"),
+)
+
+
+class StatusPage:
+    """Draws pages for one installation. Used by one thread at a time."""
+
+    def __init__(self, monitoring: Monitoring) -> None:
+        self._monitoring = monitoring
+        self._env = _environment(monitoring)
+        self._source = self._env.get_template("source.html")
+        self._rows: dict[str, tuple[SourceView, Strip, Markup]] = {}
+
+    def fragment(self, overview: Overview) -> bytes:
+        """All that changes while the page is open."""
+        window = min(_WINDOW, self._monitoring.config.retention.hot)
+        strips = timeline(self._monitoring.store, overview, window)
+        sections = self._sections(overview, strips)
+        self._rows = {name: row for name, row in self._rows.items() if name in strips.strips}
+        wrong = sorted((view for view in overview.sources if view.status is not Status.HEALTHY), key=_worst_first)
+        text = self._env.get_template("fragment.html").render(
+            overview=overview, head=headline(overview), sections=sections, wrong=wrong[:_WRONG_SHOWN],
+            more=max(0, len(wrong) - _WRONG_SHOWN), strips=strips, version=assets_version(),
+        )  # fmt: skip
+        return text.encode()
+
+    def page(self, fragment: bytes) -> bytes:
+        """The whole page around a fragment."""
+        return self._env.get_template("page.html").render(fragment=Markup(fragment.decode())).encode()  # noqa: S704
+
+    def broken(self, reason: str) -> bytes:
+        """The page for when nothing can be read."""
+        return self._env.get_template("broken.html").render(reason=reason, version=assets_version()).encode()
+
+    def reference(self, openapi: dict[str, Any]) -> bytes:
+        """The API's reference out of its OpenAPI description."""
+        routes = [
+            {"path": path, "method": method.upper(), **operation}
+            for path, operations in openapi["paths"].items()
+            for method, operation in operations.items()
+        ]
+        by_tag: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for route in routes:
+            by_tag[route["tags"][0]].append(route)
+        schemas = openapi["components"]["schemas"]
+        template = self._env.get_template("reference.html")
+        return template.render(api=openapi, by_tag=by_tag, schemas=schemas).encode()
+
+    def _sections(self, overview: Overview, strips: Timeline) -> list[dict[str, Any]]:
+        members: dict[str, list[SourceView]] = defaultdict(list)
+        for view in overview.sources:
+            members[view.source.component].append(view)
+        components = [view for view in overview.components if members[view.component.id]]
+        return [
+            self._section(view, members[view.component.id], strips) for view in sorted(components, key=_component_order)
+        ]
+
+    def _section(self, component: ComponentView, views: list[SourceView], strips: Timeline) -> dict[str, Any]:
+        rows = Markup("\n").join(self._row(view, strips) for view in sorted(views, key=_worst_first))
+        return {"view": component, "rows": rows, "version": _version(repr(component) + rows)}
+
+    def _row(self, view: SourceView, strips: Timeline) -> Markup:
+        strip = strips.strips[view.source.id]
+        kept = self._rows.get(view.source.id)
+        if kept is not None and kept[0] == view and kept[1] == strip:
+            return kept[2]
+        inner = self._source.render(view=view, strip=strip, part=strips.part, words=_search_words(view))
+        # The row's template leaves a place for its own version.
+        row = Markup(inner.replace("@version@", _version(inner), 1))  # noqa: S704 - rendered with escaping just above
+        self._rows[view.source.id] = (view, strip, row)
+        return row
+
+
+def _version(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def _worst_first(view: SourceView) -> tuple[int, int, str]:
+    return (-view.status.rank, -view.source.criticality.weight, (view.source.name or view.source.id).lower())
+
+
+def _component_order(view: ComponentView) -> tuple[int, float, str]:
+    return (-view.status.rank, 101.0 if view.score is None else view.score, view.component.id)
+
+
+def _search_words(view: SourceView) -> str:
+    source = view.source
+    words = (source.id, source.name, source.owner, source.component, *source.tags, view.status.value)
+    return " ".join(words).lower()
+
+
+def _environment(monitoring: Monitoring) -> Environment:
+    env = Environment(
+        loader=PackageLoader("monitoring_pipeline.api"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    env.filters.update(moment=_moment, clock=_clock, milliseconds=_milliseconds, score=_score, seconds=_seconds)
+    env.filters["pretty"] = partial(json.dumps, indent=2)
+    api = monitoring.config.api
+    env.globals.update(
+        installation=monitoring.config.name, dagster_url=(api.dagster_url or "").rstrip("/"), release=__version__,
+        asset={asset.name: asset.url for asset in ASSETS.values()}, assets_version=assets_version(),
+        paths_of=_paths, strip_text=_strip_text, Closed=BreakerState.CLOSED,
+    )  # fmt: skip
+    return env
+
+
+def _moment(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _clock(at: datetime) -> str:
+    return at.strftime("%H:%M:%S")
+
+
+def _milliseconds(value: float | None) -> str:
+    if value is None:
+        return "–"
+    if value < 10:
+        return f"{value:.1f} ms"
+    return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s" if value < 60_000 else f"{value / 60_000:.1f} min"
+
+
+def _score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f}" if value in (0, 100) or 1 <= value <= 99 else f"{value:.1f}"
+
+
+def _seconds(value: float | None) -> str:
+    return "cron" if value is None else format_duration(timedelta(seconds=value))
+
+
+def _paths(strip: Strip) -> list[tuple[str, str]]:
+    """(class, path) for runs of equal parts; a dashed stroke cuts them into ticks two units wide."""
+    found, place = [], 0
+    for status, run in groupby(strip):
+        length = len(list(run))
+        found.append((status.value if status else "none", f"M{place * 2} 8h{length * 2}"))
+        place += length
+    return found
+
+
+def _strip_text(strip: Strip, part: timedelta) -> str:
+    """The strip in words, for who cannot see it."""
+    bad = [f"{strip.count(status)} {status.value}" for status in reversed(Status) if strip.count(status)]
+    return f"last {format_duration(part * PARTS)} in {PARTS} parts: {', '.join(bad) or 'no results'}"

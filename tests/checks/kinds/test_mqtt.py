@@ -1,9 +1,9 @@
 """`mqtt` against Mosquitto on loopback, and against servers that are none."""
 
 import asyncio
+import socket
 import uuid
 
-import aiomqtt
 import pytest
 import trustme
 from pydantic import ValidationError
@@ -27,6 +27,16 @@ def topic():
     return f"check/{uuid.uuid4()}"
 
 
+def publish_retained(port: int, topic: str, payload: bytes) -> None:
+    """What any client does: CONNECT, a retained PUBLISH of quality 1, and wait for its PUBACK."""
+    body = len(topic).to_bytes(2, "big") + topic.encode() + b"\x00\x01" + payload
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"\x10\x10\x00\x04MQTT\x04\x02\x00\x3c\x00\x04test")
+        assert connection.recv(4) == b"\x20\x02\x00\x00"
+        connection.sendall(b"\x33" + bytes([len(body)]) + body)
+        assert connection.recv(4) == b"\x40\x02\x00\x01"
+
+
 def check(port: int, *, scheme: str = "mqtt", login: str = "", **fields) -> MqttCheck:
     return MqttCheck(kind="mqtt", url=f"{scheme}://{login}127.0.0.1:{port}", **fields)
 
@@ -48,10 +58,9 @@ async def test_two_probes_of_one_topic_do_not_confuse_each_other(mosquitto, cont
 
 
 async def test_a_retained_message_is_read(mosquitto, context, topic):
-    async with aiomqtt.Client("127.0.0.1", mosquitto) as client:
-        await client.publish(topic, b'{"level": 7}', qos=1, retain=True)
-        probe = await check(mosquitto, topic=topic, expect="retained").probe(context)
-        await client.publish(topic, b"", qos=1, retain=True)
+    publish_retained(mosquitto, topic, b'{"level": 7}')
+    probe = await check(mosquitto, topic=topic, expect="retained").probe(context)
+    publish_retained(mosquitto, topic, b"")
     assert probe.values["payload"] == '{"level": 7}'
     assert probe.values["payload_bytes"] == 12
     assert probe.values["json"] == {"level": 7}

@@ -136,7 +136,8 @@ async def ask(
     try:
         return await in_thread(_ask, target, query, max_rows, server_stats, handle, on_abandon=handle.abandon)
     except SourceFailure as error:
-        raise SourceFailure(_without_secrets(str(error), target), values=error.values) from None
+        text = _without_secrets(str(error), target)
+        raise SourceFailure(text, values=error.values, reached=error.reached) from None
     except MonitoringError as error:
         error.args = (_without_secrets(str(error), target),)
         raise
@@ -153,7 +154,8 @@ def _ask(target: Target, query: str, max_rows: int, server_stats: bool, handle: 
         found = session.select(query, max_rows)
         query_ms = (time.perf_counter() - asked) * 1000
     except SourceFailure as error:
-        raise SourceFailure(str(error), values={"connected": True, "connect_ms": connect_ms}) from None
+        known = {"connected": True, "connect_ms": connect_ms}
+        raise SourceFailure(str(error), values=known, reached=error.reached) from None
     finally:
         session.close()
     rows, truncated = min(found.rows, max_rows), found.rows > max_rows
@@ -202,7 +204,8 @@ def refused_write(detail: object) -> CheckError:
 
 def interrupted(detail: object = "") -> SourceFailure:
     """The statement ran out of time."""
-    return SourceFailure(f"the query took too long and was stopped ({_one_line(detail) or 'interrupted'})")
+    words = f"the query took too long and was stopped ({_one_line(detail) or 'interrupted'})"
+    return SourceFailure(words, reached=True)
 
 
 def _one_line(detail: object) -> str:

@@ -1,4 +1,4 @@
-"""Looks back along a cron expression: when was something due last, in its own time zone?"""
+"""Looks along a cron expression in its own time zone: when was something due last, when is it next?"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-__all__ = ["check_cron", "check_zone", "last_due"]
+__all__ = ["check_cron", "check_zone", "last_due", "next_due"]
 
 # Around a change of the clocks, local time runs back or jumps by no more than this.
 _SHIFT = timedelta(hours=3)
@@ -42,6 +42,19 @@ def last_due(expression: str, zone: str, moment: datetime) -> datetime | None:
     """
     for due in _backwards(expression, zone, moment):
         if due <= moment:
+            return due
+    return None
+
+
+@lru_cache(maxsize=4096)
+def next_due(expression: str, zone: str, moment: datetime) -> datetime | None:
+    """The first moment of the expression after `moment`, both aware UTC; None when there is none."""
+    from cronsim import CronSim
+
+    # In the doubled hour cronsim starts with the hour's first showing, which has passed.
+    for local in CronSim(expression, moment.astimezone(ZoneInfo(zone))):
+        due: datetime = local.astimezone(UTC)
+        if due > moment:
             return due
     return None
 

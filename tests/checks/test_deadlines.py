@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from monitoring_pipeline.checks.deadlines import check_cron, check_zone, last_due
+from monitoring_pipeline.checks.deadlines import check_cron, check_zone, last_due, next_due
 
 BERLIN = "Europe/Berlin"
 
@@ -69,6 +69,35 @@ def test_due_moments_never_run_back_and_agree_with_looking_ahead(night: str, exp
         assert due in expected
         assert not [other for other in expected if due < other <= moment]
         before = due
+
+
+@pytest.mark.parametrize(
+    ("moment", "due"),
+    [
+        ("2026-03-29 00:59:00", "2026-03-29 01:00"),
+        ("2026-03-29 01:00:00", "2026-03-30 00:30"),
+        ("2026-10-25 00:10:00", "2026-10-25 00:30"),
+        ("2026-10-25 00:30:00", "2026-10-26 01:30"),
+        ("2026-10-25 01:10:00", "2026-10-26 01:30"),
+        ("2026-10-25 01:40:00", "2026-10-26 01:30"),
+    ],
+)
+def test_the_next_due_moment_lies_ahead_on_those_nights_too(moment: str, due: str) -> None:
+    assert next_due("30 2 * * *", BERLIN, utc(moment)) == utc(due)
+
+
+@pytest.mark.parametrize("night", ["2026-03-29", "2026-10-25"])
+@pytest.mark.parametrize("expression", ["30 2 * * *", "15 1,2,3 * * *", "*/20 * * * *", "0 * * * *", "7 */2 * * *"])
+def test_next_and_last_are_each_others_inverse(night: str, expression: str) -> None:
+    for minute in range(-360, 360, 5):
+        moment = utc(f"{night} 01:00") + timedelta(minutes=minute)
+        due = next_due(expression, BERLIN, moment)
+        assert due is not None
+        assert due > moment
+        assert last_due(expression, BERLIN, due) == due
+        before = last_due(expression, BERLIN, due - timedelta(microseconds=1))
+        assert before is not None
+        assert before <= moment
 
 
 def test_wrong_texts_are_refused_with_what_is_wanted() -> None:

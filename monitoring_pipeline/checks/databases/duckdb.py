@@ -68,13 +68,13 @@ def _sorted(error: Exception) -> MonitoringError:
     if "read-only mode" in text:
         return refused_write(text)
     if isinstance(error, duckdb.CatalogException) and text.startswith("Catalog Error: Table with name"):
-        return SourceFailure(text)
+        return SourceFailure(text, reached=True)
     if isinstance(error, duckdb.BinderException) and "Referenced column" in text:
-        return SourceFailure(text)
+        return SourceFailure(text, reached=True)
     if isinstance(error, duckdb.OutOfMemoryException):
         return CheckError(f"the query needs more memory than a check may use ({_SETTINGS['memory_limit']})")
     if isinstance(error, (duckdb.IOException, duckdb.InternalException, duckdb.SerializationException)):
-        return SourceFailure(text)
+        return SourceFailure(text, reached=True)
     return CheckError(f"the query is wrong: {text}")
 
 
@@ -86,7 +86,7 @@ def connect(target: Target, opened: Callable[[Callable[[], None]], None]) -> Duc
     """Opens the file. Raises SourceFailure when it is missing or damaged; CheckError when a writer holds it."""
     path = Path(target.path)
     if not path.exists():
-        raise SourceFailure(f"the database file {path} does not exist")
+        raise SourceFailure(f"the database file {path} does not exist", reached=True)
     try:
         connection = duckdb.connect(str(path), read_only=True, config=_SETTINGS)
     except duckdb.Error as error:
@@ -108,4 +108,4 @@ def _unopened(path: Path, error: Exception) -> MonitoringError:
         return CheckError(f"no permission to read the database file {path}")
     if "newer version" in text or "version number" in text:
         return CheckError(f"{path} was written by another version of DuckDB than the one installed here: {text}")
-    return SourceFailure(text)
+    return SourceFailure(text, reached=True)

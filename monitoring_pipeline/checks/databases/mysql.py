@@ -93,11 +93,16 @@ def _sorted(error: pymysql.Error) -> MonitoringError:
     if code in _INTERRUPTED:
         return interrupted(text)
     if code in _SOURCE_CODES:
-        return SourceFailure(text)
+        return SourceFailure(text, reached=True)
     wrong = (pymysql.ProgrammingError, pymysql.DataError, pymysql.NotSupportedError)
     if code in _CHECK_CODES or isinstance(error, wrong):
         return CheckError(f"the query is wrong: {text}")
-    return SourceFailure(text)
+    return SourceFailure(text, reached=_is_servers_own(code))
+
+
+def _is_servers_own(code: int) -> bool:
+    # The client library's own errors, such as a lost connection, have numbers from 2000 to 2999.
+    return code > 0 and not 2000 <= code < 3000
 
 
 def _settings(target: Target) -> dict[str, Any]:
@@ -162,5 +167,7 @@ def connect(target: Target, opened: Callable[[Callable[[], None]], None]) -> Mys
 
 
 def _refused(error: Exception) -> SourceFailure:
+    code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     text = str(error.args[1]) if len(error.args) > 1 else str(error)
-    return SourceFailure(text or "the server closed the connection")
+    said = isinstance(error, pymysql.Error) and _is_servers_own(code)
+    return SourceFailure(text or "the server closed the connection", reached=said)

@@ -79,14 +79,14 @@ def _sorted(error: psycopg.Error) -> MonitoringError:
     if code == _CANCELLED:
         return interrupted(text)
     if code in _SOURCE_CODES:
-        return SourceFailure(text)
+        return SourceFailure(text, reached=True)
     if code[:2] in _CHECK_CLASSES:
         return CheckError(f"the query is wrong: {text}")
     if not code and "result" in text:
         return CheckError("the query returns no rows: a check needs a statement like SELECT")
     if not code and "COPY" in text:
         return CheckError("a check needs a statement like SELECT, not COPY")
-    return SourceFailure(f"the connection was lost: {text}" if not code else text)
+    return SourceFailure(text if code else f"the connection was lost: {text}", reached=bool(code))
 
 
 def connect(target: Target, opened: Callable[[Callable[[], None]], None]) -> PostgresSession:
@@ -101,7 +101,8 @@ def connect(target: Target, opened: Callable[[Callable[[], None]], None]) -> Pos
     try:
         session = PostgresSession(psycopg.connect(autocommit=True, **{**known, **target.options}))
     except psycopg.OperationalError as error:
-        raise SourceFailure(_plain(error)) from None
+        # A server that refuses us in its own words is there.
+        raise SourceFailure(_plain(error), reached="FATAL:" in str(error)) from None
     except psycopg.Error as error:
         raise CheckError(f"the database URL cannot be used: {_plain(error)}") from None
     opened(session.interrupt)

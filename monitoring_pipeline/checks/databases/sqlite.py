@@ -57,21 +57,21 @@ def _sorted(error: Exception) -> MonitoringError:
     if not code:
         # Raised by the module itself: several statements in one text, values it cannot bind.
         return CheckError(f"the query is wrong: {text}")
-    return SourceFailure(text)
+    return SourceFailure(text, reached=True)
 
 
 def connect(target: Target, opened: Callable[[Callable[[], None]], None]) -> SqliteSession:
     """Opens the file. Raises SourceFailure when it is missing or damaged, CheckError when we may not read it."""
     path = Path(target.path)
     if not path.exists():
-        raise SourceFailure(f"the database file {path} does not exist")
+        raise SourceFailure(f"the database file {path} does not exist", reached=True)
     try:
         with path.open("rb"):
             pass
     except PermissionError:
         raise CheckError(f"no permission to read the database file {path}") from None
     except OSError as error:
-        raise SourceFailure(f"the database file {path} cannot be read: {error.strerror}") from None
+        raise SourceFailure(f"the database file {path} cannot be read: {error.strerror}", reached=True) from None
     connection = sqlite3.connect(
         f"file:{quote(str(path))}?mode=ro",
         uri=True,
@@ -88,5 +88,5 @@ def connect(target: Target, opened: Callable[[Callable[[], None]], None]) -> Sql
         connection.execute("PRAGMA schema_version").fetchone()
     except sqlite3.Error as error:
         connection.close()
-        raise SourceFailure(f"the database file {path}: {error}") from None
+        raise SourceFailure(f"the database file {path}: {error}", reached=True) from None
     return SqliteSession(connection)

@@ -136,7 +136,7 @@ class FreshnessCheck(Check):
     async def _newest_file(self, path: str) -> _Found:
         found = await in_thread(scan, path, _MAX_FILES)
         if not found.files:
-            raise SourceFailure(f"no files: nothing is found at {path}")
+            raise SourceFailure(f"no files: nothing is found at {path}", reached=True)
         newest = max(found.files, key=lambda file: file.mtime)
         return _Found(from_us(int(newest.mtime * 1_000_000)), newest.path, {"count": len(found.files)})
 

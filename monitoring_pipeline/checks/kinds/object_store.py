@@ -218,7 +218,8 @@ def _failure(error: Exception) -> Exception:
         found = re.search(pattern, text)
         if found:
             words = "the store did not answer in time" if found[1] == "TimedOut" else found[1].strip()
-            return SourceFailure(f"{words} ({code[1]})" if code else words)
+            answered = code is not None or found[1][:1].isdigit()
+            return SourceFailure(f"{words} ({code[1]})" if code else words, reached=answered)
     if "ConfigurationKey" in type(error).__name__ or "InvalidPath" in type(error).__name__:
         return CheckError(text.partition("\n")[0])
     return SourceFailure(text.partition("\n")[0][:300])

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from monitoring_pipeline.checks.check import ProbeContext
 from monitoring_pipeline.checks.kinds.file import FileCheck
 from monitoring_pipeline.errors import CheckError
-from tests.checks.test_files import as_nobody
+from tests.checks.test_files import as_nobody, public_folder  # noqa: F401 - a fixture
 
 
 def file(path: Path | str, **fields: Any) -> FileCheck:
@@ -68,15 +68,13 @@ async def test_a_file_that_must_not_be_there(tmp_path: Path, context: ProbeConte
     assert check.critical_conditions()[0].holds((await check.probe(context)).values) is False
 
 
-async def test_what_may_not_be_read_is_unknown(tmp_path: Path, context: ProbeContext) -> None:
-    closed = tmp_path / "closed"
+async def test_what_may_not_be_read_is_unknown(public_folder: Path, context: ProbeContext) -> None:  # noqa: F811
+    closed = public_folder / "closed"
     aged(closed / "a.csv", context, 0)
     closed.chmod(0)
-    try:
-        with as_nobody(), pytest.raises(CheckError, match="no permission"):
-            await file(closed / "*.csv").probe(context)
-    finally:
-        closed.chmod(0o700)
+    with as_nobody(), pytest.raises(CheckError, match="no permission"):
+        await file(closed / "*.csv").probe(context)
+    closed.chmod(0o700)
 
 
 async def test_the_bound_is_told(tmp_path: Path, context: ProbeContext) -> None:

@@ -115,8 +115,9 @@ async def test_a_missing_object(endpoint: str, bucket: str, context: ProbeContex
 
 
 async def test_a_missing_bucket(endpoint: str, bucket: str, context: ProbeContext) -> None:
-    with pytest.raises(SourceFailure, match=r"bucket does not exist \(NoSuchBucket\)"):
+    with pytest.raises(SourceFailure, match=r"bucket does not exist \(NoSuchBucket\)") as caught:
         await store(endpoint, bucket="returns").probe(context)
+    assert caught.value.reached
 
 
 async def test_refused_credentials(endpoint: str, bucket: str, context: ProbeContext) -> None:
@@ -132,8 +133,9 @@ async def test_refused_credentials(endpoint: str, bucket: str, context: ProbeCon
 
 
 async def test_a_refused_connection(context: ProbeContext) -> None:
-    with pytest.raises(SourceFailure, match="Connection refused"):
+    with pytest.raises(SourceFailure, match="Connection refused") as caught:
         await store(f"http://127.0.0.1:{free_port()}").probe(context)
+    assert not caught.value.reached
 
 
 async def test_an_unknown_host(context: ProbeContext) -> None:

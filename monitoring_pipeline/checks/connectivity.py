@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import Callable
 
 from monitoring_pipeline.checks.spec import ConnectivitySpec
@@ -17,6 +18,7 @@ from monitoring_pipeline.checks.spec import ConnectivitySpec
 __all__ = ["Guard", "interface_is_up"]
 
 _FRESH_S = 2.0
+_REMEMBERED = 500
 
 
 def interface_is_up() -> bool:
@@ -35,24 +37,27 @@ class Guard:
         self.ever_reached = ever_reached
         self._spec = spec
         self._link = link
-        self._last_success = float("-inf")
+        self._successes: deque[tuple[float, Callable[[], bool]]] = deque(maxlen=_REMEMBERED)
         self._judged_at = float("-inf")
         self._reason: str | None = None
         self._lock = asyncio.Lock()
 
-    def saw_success(self) -> None:
-        """A probe of another machine succeeded just now."""
-        self._last_success = time.monotonic()
+    def saw_success(self, is_local: Callable[[], bool]) -> None:
+        """A probe succeeded just now. Whether it left this machine is only asked when it matters."""
+        self._successes.append((time.monotonic(), is_local))
+
+    def _reached_others(self, since: float) -> bool:
+        return any(at >= since and not is_local() for at, is_local in self._successes)
 
     async def cut_off(self, since: float) -> str | None:
         """Why we are cut off, or None. `since` is when the failing probe began (monotonic seconds)."""
-        if self._last_success >= since:
+        if self._reached_others(since):
             return None
         async with self._lock:
             if time.monotonic() - self._judged_at > _FRESH_S:
                 self._reason = await self._judge()
                 self._judged_at = time.monotonic()
-        return None if self._last_success >= since else self._reason
+        return None if self._reached_others(since) else self._reason
 
     async def _judge(self) -> str | None:
         if not self._link():

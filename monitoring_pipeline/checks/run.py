@@ -3,8 +3,8 @@
     serve(room, start, end)    claims the slots as they fall due, probes, records; one process of many
     check_now(room, keys)      probes once, now, and records
 
-Once every fifth of a second one transaction records what finished, says that we are alive and claims
-what falls due next. Whatever a probe does, it stops only itself.
+Twice a second, and at once when a status moves, one transaction records what finished, says that we
+are alive and claims what falls due next. Whatever a probe does, it stops only itself.
 """
 
 from __future__ import annotations
@@ -48,9 +48,10 @@ __all__ = ["OWN_SOURCE", "Room", "Served", "check_now", "serve"]
 OWN_SOURCE = "monitoring"
 """The source under which we keep samples about ourselves."""
 log = structlog.get_logger(__name__)
-_TICK_S = 0.2
-_HORIZON = timedelta(seconds=0.5)
+_TICK_S = 0.5
+_HORIZON = timedelta(seconds=1.1)
 _CLAIM_LIMIT = 5000
+_GATHER_S = 0.05
 _HEARTBEAT_S = 1.0
 _TAKE_OVER_S = 2.0
 _REPORT_S = 1.0
@@ -149,6 +150,7 @@ class _Server:
         self.breakers: dict[str, Breaker] = {}
         self.finished: list[Result] = []
         self.tasks: set[asyncio.Task[None]] = set()
+        self.moved = asyncio.Event()
         self.gate = Gate(room.execution.concurrency)
         self.per_source: dict[str, Gate] = {}
         self.lateness: list[float] = []
@@ -168,7 +170,7 @@ class _Server:
         try:
             while self.room.clock() < self.end:
                 await self._tick(claiming=True)
-                await asyncio.sleep(_TICK_S)
+                await self._rest()
             await self._drain()
         finally:
             for task in (*background, *self.tasks):
@@ -182,6 +184,14 @@ class _Server:
 
     async def _in_writer(self, function: Callable[[], None]) -> None:
         await asyncio.get_running_loop().run_in_executor(self.writer, function)
+
+    async def _rest(self) -> None:
+        """Until the next tick is due, or a status moved."""
+        self.moved.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_TICK_S):
+                await self.moved.wait()
+                await asyncio.sleep(_GATHER_S)  # what fails together is recorded together
 
     def _load(self) -> None:
         now = self.room.clock()
@@ -276,6 +286,8 @@ class _Server:
         self.counts["skipped" if result.skipped else "executed"] += 1
         self.by_status[result.status.value] += 1
         self.finished.append(result)
+        if result.status is not self.statuses.get(bound.key):
+            self.moved.set()
 
     def _source_gate(self, source: str) -> Gate:
         gate = self.per_source.get(source)
@@ -302,11 +314,11 @@ class _Server:
     async def _probe(self, bound: BoundCheck, slot: datetime) -> Result:
         began = time.monotonic()
         result = await execute(bound, slot, self.around)
-        if bound.check.is_local():
-            return result
         if not result.unreachable:
-            if result.status is not Status.UNKNOWN:
-                self.guard.saw_success()
+            if result.status is not Status.UNKNOWN and result.skipped is None:
+                self.guard.saw_success(bound.check.is_local)
+            return result
+        if bound.check.is_local():
             return result
         reason = await self.guard.cut_off(began)
         if reason is None:

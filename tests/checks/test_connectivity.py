@@ -47,7 +47,9 @@ async def test_a_probe_that_succeeded_since_disproves_it() -> None:
     began = time.monotonic()
     guard = Guard(ConnectivitySpec(), ever_reached=True, link=lambda: False)
     assert await guard.cut_off(began) == "no network interface is up"
-    guard.saw_success()
+    guard.saw_success(lambda: True)
+    assert await guard.cut_off(began) == "no network interface is up"
+    guard.saw_success(lambda: False)
     assert await guard.cut_off(began) is None
 
 

@@ -84,14 +84,14 @@ class AmqpCheck(Check):
         from aiormq.exceptions import ChannelAccessRefused, ConnectionNotAllowed, InvalidFrameError, ProtocolSyntaxError
 
         if isinstance(error, exceptions.ChannelNotFoundEntity):
-            return SourceFailure(f"{endpoint} has no queue {self.queue!r}")
+            return SourceFailure(f"{endpoint} has no queue {self.queue!r}", reached=True)
         if isinstance(error, ChannelAccessRefused):
-            return SourceFailure(f"{endpoint} denied us the queue {self.queue!r}")
+            return SourceFailure(f"{endpoint} denied us the queue {self.queue!r}", reached=True)
         if isinstance(error, (exceptions.AuthenticationError, exceptions.ProbableAuthenticationError)):
-            return SourceFailure(f"{endpoint} denied us access: the user or password is wrong")
+            return SourceFailure(f"{endpoint} denied us access: the user or password is wrong", reached=True)
         # The client library shows a refusal of the virtual host only as a frame it did not expect.
         if isinstance(error, ConnectionNotAllowed) or ("OpenOk" in str(error) and "Connection.Close" in str(error)):
-            return SourceFailure(f"{endpoint} denied us the virtual host")
+            return SourceFailure(f"{endpoint} denied us the virtual host", reached=True)
         if isinstance(error, (exceptions.IncompatibleProtocolError, InvalidFrameError, ProtocolSyntaxError)):
             cut = any(isinstance(cause, (EOFError, ConnectionError)) for cause in causes(error))
             return unreachable(error, endpoint) if cut else SourceFailure(f"{endpoint} does not speak AMQP 0-9-1")

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar, Literal
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from monitoring_pipeline.checks.certificates import read_certificate
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
+from monitoring_pipeline.checks.condition import Condition
 from monitoring_pipeline.checks.connection import Phases, tls_context
 from monitoring_pipeline.checks.http_exchange import Answer, Target, decoded, exchange, request_bytes, target_of
 from monitoring_pipeline.errors import CheckError, SourceFailure
@@ -152,9 +153,7 @@ class HttpCheck(Check):
     @cached_property
     def _wanted(self) -> tuple[frozenset[str], frozenset[str]]:
         """The names that any condition uses, and those that critical conditions use."""
-        critical = frozenset(name for condition in self.critical_conditions() for name in condition.names)
-        warning = frozenset(name for condition in self.warning_conditions() for name in condition.names)
-        return critical | warning, critical
+        return _names_in(self.critical_conditions(), self.warning_conditions())
 
     async def _follow(self, context: ProbeContext, phases: Phases) -> tuple[Answer, Target, int]:
         target, request = self._first
@@ -236,6 +235,13 @@ class HttpCheck(Check):
         if answer.status >= 400 and answer.body and not answer.header("content-encoding"):
             details["body"] = _text(answer, answer.body[:_SNIPPET])
         return details
+
+
+@lru_cache(maxsize=4096)
+def _names_in(critical: tuple[Condition, ...], warning: tuple[Condition, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    # Many checks have the same conditions, and most are made but once in a process.
+    needed = frozenset(name for condition in critical for name in condition.names)
+    return needed | {name for condition in warning for name in condition.names}, needed
 
 
 def _next_target(target: Target, location: str) -> Target:

@@ -138,8 +138,8 @@ async def _await(wire: Wire, *starts: bytes) -> bytes:
 
 def _error(wire: Wire, text: str) -> SourceFailure:
     if text.lower().startswith(("authorization", "authentication", "user authentication")):
-        return SourceFailure(f"{wire.where} denied us access: the user, password or token is wrong")
-    return SourceFailure(f"{wire.where} says: {text[:200]}")
+        return SourceFailure(f"{wire.where} denied us access: the user, password or token is wrong", reached=True)
+    return SourceFailure(f"{wire.where} says: {text[:200]}", reached=True)
 
 
 async def _stream(wire: Wire, name: str, now: datetime) -> dict[str, Any]:
@@ -149,7 +149,7 @@ async def _stream(wire: Wire, name: str, now: datetime) -> dict[str, Any]:
     if "error" in answer:
         missing = answer["error"].get("code") == 404
         problem = f"has no stream {name!r}" if missing else f"says: {answer['error'].get('description')}"
-        raise SourceFailure(f"{wire.where} {problem}")
+        raise SourceFailure(f"{wire.where} {problem}", reached=True)
     state = answer["state"]
     values = {"messages": state["messages"], "bytes": state["bytes"], "consumers": state["consumer_count"]}
     if state.get("last_seq", 0) > 0:

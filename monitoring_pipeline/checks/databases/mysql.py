@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import pymysql
+import pymysql.connections
 from pymysql.cursors import Cursor, SSCursor
 
 from monitoring_pipeline.checks.connection import failure_of, place
@@ -118,6 +121,32 @@ def _settings(target: Target) -> dict[str, Any]:
     return settings
 
 
+if TYPE_CHECKING:
+    _Plain = pymysql.connections.Connection[Cursor]
+else:
+    # Generic in the stub only.
+    _Plain = pymysql.connections.Connection
+
+
+class _Connection(_Plain):
+    """PyMySQL reads all certificates of the system for each connection, even when it will verify none."""
+
+    def _create_ssl_ctx(self, settings: Any) -> ssl.SSLContext:
+        if settings:
+            context: ssl.SSLContext = super()._create_ssl_ctx(settings)  # type: ignore[misc]  # not in the stub
+            return context
+        return _unverified()
+
+
+@cache
+def _unverified() -> ssl.SSLContext:
+    """For a URL without TLS options: encrypted when the server can, as MySQL's own client does it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def _line_to(target: Target) -> socket.socket:
     """A connected socket, opened here so that only permitted addresses are tried."""
     path = target.options.get("unix_socket") or (target.host if target.host.startswith("/") else "")
@@ -137,7 +166,7 @@ def _line_to(target: Target) -> socket.socket:
 
 def connect(target: Target, opened: Callable[[Callable[[], None]], None]) -> MysqlSession:
     """Connects and begins the read-only transaction. Raises SourceFailure when the server refuses."""
-    connection = pymysql.connect(
+    connection = _Connection(
         host=target.host or "127.0.0.1",
         port=target.port or 3306,
         user=target.user,

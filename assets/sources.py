@@ -62,14 +62,15 @@ def _asset(source: Source, keys: Mapping[str, dg.AssetKey], group: str, checks: 
     metadata: dict[str, object] = {"checks": _check_table(checks)} if checks else {}
     if source.owner and not owners:
         metadata["owner"] = source.owner
-    if source.tags:
+    tags = _tags(source)
+    if any(tag not in tags for tag in source.tags):
         metadata["tags"] = ", ".join(source.tags)
     return dg.AssetSpec(
         keys[source.id],
         group_name=group,
         deps=[keys[other] for other in dict.fromkeys(source.depends_on) if other in keys],
         owners=owners,
-        tags=_tags(source),
+        tags=tags,
         kinds=set(list(dict.fromkeys(_kind(bound) for bound in checks))[:_MAX_KINDS]),
         description=_description(source),
         metadata=metadata,

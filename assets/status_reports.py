@@ -12,6 +12,11 @@ from datetime import datetime
 
 import dagster as dg
 
+# A part of AssetCheckEvaluation's public signature that Dagster exports nowhere else.
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData as Target,
+)
+
 from monitoring_pipeline.records import Status, StatusChange
 from monitoring_pipeline.reports import SourceView
 
@@ -52,11 +57,11 @@ class Verdict:
     def description(self) -> str:
         return f"{self.status.value}: {self.reason}" if self.reason else self.status.value
 
-    def evaluation(self, key: dg.AssetKey) -> dg.AssetCheckEvaluation:
-        """As an event that belongs to no run."""
+    def evaluation(self, key: dg.AssetKey, target: Target | None = None) -> dg.AssetCheckEvaluation:
+        """As an event that belongs to no run, about the newest materialization or the one given."""
         return dg.AssetCheckEvaluation(
             asset_key=key, check_name=CHECK_NAME, passed=self.passed, severity=self.severity,
-            metadata=self.metadata, description=self.description,
+            metadata=self.metadata, description=self.description, target_materialization_data=target,
         )  # fmt: skip
 
     def result(self, key: dg.AssetKey) -> dg.AssetCheckResult:
@@ -88,6 +93,7 @@ class Reporter:
     def __init__(self, instance: dg.DagsterInstance, keys: Mapping[str, dg.AssetKey]) -> None:
         self._instance = instance
         self._keys = keys
+        self._seen: set[dg.AssetKey] = set()
         self.reported = 0
 
     def changes(self, changes: Sequence[StatusChange]) -> None:
@@ -111,12 +117,25 @@ class Reporter:
         latest = self._instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
         return {key.asset_key for key in latest}
 
+    def _introduced(self, key: dg.AssetKey) -> Target | None:
+        """Materializes a source that Dagster meets for the first time, so that the graph does not show
+        what is well like something that was never built; answers what the evaluation then is about.
+        """
+        if key in self._seen:
+            return None
+        self._seen.add(key)
+        if self._instance.fetch_materializations(key, limit=1).records:
+            return None
+        self._instance.report_runless_asset_event(dg.AssetMaterialization(key, description="First seen."))
+        record = self._instance.fetch_materializations(key, limit=1).records[0]
+        return Target(storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp)
+
     def _report(self, source: str, verdict: Verdict) -> None:
         key = self._keys.get(source)
         if key is None:
             return
         began = time.perf_counter()
-        self._instance.report_runless_asset_event(verdict.evaluation(key))
+        self._instance.report_runless_asset_event(verdict.evaluation(key, self._introduced(key)))
         self.reported += 1
         # A storm of changes must not take the interpreter away from the checks.
         time.sleep(min(0.1, time.perf_counter() - began))

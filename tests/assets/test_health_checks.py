@@ -39,7 +39,7 @@ def test_a_run_checks_reports_and_sums_up(monitoring: Monitoring, instance: dg.D
     result = build_defs(monitoring).resolve_job_def("health_checks_job").execute_in_process(instance=instance)
     (materialization,) = result.asset_materializations_for_node("health_checks")
     facts = {name: value.value for name, value in materialization.metadata.items()}
-    assert facts["executed"] >= 6
+    assert facts["executed"] >= 3
     assert facts["reported"] == 3
     assert facts["status"].startswith("critical: ")
     assert "| stock-levels | data_platform | critical |" in facts["not healthy"]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
+from dagster._core.loader import LoadingContextForTest
 
 from assets.sources import source_keys
 from assets.status_reports import Reporter, due_now, verdict
@@ -15,6 +16,7 @@ from monitoring_pipeline.reports import SourceView
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SOURCES = [Source("orders"), Source("stock")]
 KEYS = source_keys(SOURCES)
+CHECK = dg.AssetCheckKey(KEYS["orders"], "health")
 
 
 def change(number: int, source: str, after: Status, reason: str = "status (500) < 400") -> StatusChange:
@@ -82,3 +84,11 @@ def test_each_source_has_its_minute_of_the_hour():
     minutes = [due_now(names, minute) for minute in range(60)]
     assert sorted(name for found in minutes for name in found) == sorted(names)
     assert max(len(found) for found in minutes) < 40
+
+
+async def test_a_source_is_introduced_once_and_its_status_counts_at_once(instance: dg.DagsterInstance):
+    for number in (1, 2):
+        Reporter(instance, KEYS).changes([change(number, "orders", Status.CRITICAL)])
+        latest = instance.event_log_storage.get_latest_asset_check_execution_by_key([CHECK])[CHECK]
+        assert await latest.targets_latest_materialization(LoadingContextForTest(instance))
+    assert len(instance.fetch_materializations(KEYS["orders"], limit=10).records) == 1

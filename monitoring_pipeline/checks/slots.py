@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 from monitoring_pipeline.checks.check import BoundCheck
+from monitoring_pipeline.checks.deadlines import last_due, next_due
 from monitoring_pipeline.clock import format_duration, from_us, to_us
 
 __all__ = ["Schedule", "schedule_of"]
+
+_NEVER_US = 10 * 366 * 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,11 @@ class Schedule:
         return count
 
     def _cron_slot(self, moment_us: int, *, forward: bool) -> int:
-        from cronsim import CronSim
-
-        # Cron works on whole seconds and excludes its start, so "at or before" starts a second later.
-        start = moment_us if forward else moment_us - moment_us % 1_000_000 + 1_000_000
-        local = from_us(start).astimezone(ZoneInfo(self.timezone))
-        found: datetime = next(CronSim(self.cron, local, reverse=not forward))
-        return to_us(found.astimezone(UTC))
+        find = next_due if forward else last_due
+        found = find(self.cron, self.timezone, from_us(moment_us))
+        if found is None:  # such as the 30th of February
+            return moment_us + _NEVER_US if forward else moment_us - _NEVER_US
+        return to_us(found)
 
 
 def schedule_of(bound: BoundCheck) -> Schedule:

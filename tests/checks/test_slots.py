@@ -72,6 +72,13 @@ def test_a_cron_slot_comes_once_in_the_night_that_has_an_hour_twice() -> None:
     assert found == [datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 26, 1, 30, tzinfo=UTC)]
 
 
+def test_inside_the_doubled_hour_time_goes_on() -> None:
+    schedule = schedule_of(bound(cron="30 2 * * *", timezone="Europe/Berlin"))
+    moment = to_us(datetime(2026, 10, 25, 1, 10, tzinfo=UTC))
+    assert from_us(schedule.following(moment)) == datetime(2026, 10, 26, 1, 30, tzinfo=UTC)
+    assert from_us(schedule.latest(moment)) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+
+
 def test_latest_of_a_cron_schedule_includes_its_own_moment() -> None:
     schedule = schedule_of(bound(cron="*/5 * * * *"))
     slot = to_us(datetime(2026, 3, 1, 12, 5, tzinfo=UTC))

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator, model_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
+from monitoring_pipeline.checks.deadlines import next_due
 from monitoring_pipeline.clock import Duration
 from monitoring_pipeline.errors import CheckError
 from monitoring_pipeline.records import CheckType
@@ -95,11 +96,8 @@ class HeartbeatCheck(Check):
     def _next_after(self, moment: datetime) -> datetime:
         if self.every is not None:
             return moment + self.every
-        from cronsim import CronSim
-
-        # cronsim answers a doubled or missing local hour as cron does; days go by local time.
-        due = next(CronSim(self.expect_cron or "", moment.astimezone(ZoneInfo(self.expect_timezone))), None)
-        return due.astimezone(UTC) if due is not None else datetime.max.replace(tzinfo=UTC) - timedelta(days=400)
+        due = next_due(self.expect_cron or "", self.expect_timezone, moment)
+        return due or datetime.max.replace(tzinfo=UTC) - timedelta(days=400)
 
 
 def _newest(beats: Sequence[Beat], *signals: str) -> Beat | None:

@@ -1,0 +1,23 @@
+"""`busta sources`: what is watched, how it is, how it was; one subcommand per file."""
+
+from __future__ import annotations
+
+import click
+
+from monitoring_pipeline.cli.lazy import LazyGroup
+
+__all__ = ["sources"]
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={name: f"{__name__}.{module}:{function}" for name, module, function in (
+        ("health", "health", "health"),
+        ("list", "listing", "list_sources"),
+        ("show", "show", "show"),
+        ("check", "check", "check"),
+        ("history", "history", "history"),
+    )},
+)  # fmt: skip
+def sources() -> None:
+    """How the sources are, and were."""

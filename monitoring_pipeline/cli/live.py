@@ -1,0 +1,93 @@
+"""The live table of `sources health --watch` and `up`, and what replaces it where no terminal is."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from monitoring_pipeline.cli import output, tables
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from monitoring_pipeline.records import Status
+    from monitoring_pipeline.reports import Overview, SourceView
+
+__all__ = ["watch"]
+
+_REFRESH_S = 1.0
+_SHARE = 20  # reading the overview may cost us this fraction of the time
+_FRAME_ROWS = 12  # lines of the screen that are not sources
+
+
+def watch(
+    read: Callable[[], Overview],
+    chosen: Callable[[Overview], Sequence[SourceView]],
+    *,
+    stop: threading.Event | None = None,
+    console: Console | None = None,
+    quiet_at_first: bool = False,
+) -> Overview:
+    """Shows what `read` answers, every second, until Ctrl-C or `stop`; returns the last of it.
+
+    Without a terminal it prints one line whenever the status of a source changes, beginning with all
+    of them or, `quiet_at_first`, with those that were checked at least once.
+    """
+    stop = stop or threading.Event()
+    console = console or output.console()
+    if console.is_terminal:
+        return _live(read, chosen, stop, console)
+    return _lines(read, chosen, stop, console, quiet_at_first=quiet_at_first)
+
+
+def _live(
+    read: Callable[[], Overview], chosen: Callable[[Overview], Sequence[SourceView]], stop: threading.Event,
+    console: Console,
+) -> Overview:  # fmt: skip
+    from rich.live import Live
+
+    overview, cost = _timed(read)
+    with Live(console=console, auto_refresh=False, transient=False) as live:
+        try:
+            while True:
+                rows = max(3, console.height - _FRAME_ROWS - len(overview.components))
+                live.update(tables.health_view(overview, chosen(overview), rows=rows), refresh=True)
+                if stop.wait(max(_REFRESH_S, cost * _SHARE)):
+                    return overview
+                overview, cost = _timed(read)
+        except KeyboardInterrupt:
+            return overview
+
+
+def _lines(
+    read: Callable[[], Overview], chosen: Callable[[Overview], Sequence[SourceView]], stop: threading.Event,
+    console: Console, *, quiet_at_first: bool,
+) -> Overview:  # fmt: skip
+    known: dict[str, Status] = {}
+    overview, cost = _timed(read)
+    try:
+        while True:
+            for view in tables.worst_first(chosen(overview)):
+                if quiet_at_first and view.last_checked is None:
+                    continue
+                if known.get(view.source.id) is not view.status:
+                    known[view.source.id] = view.status
+                    console.print(_line(view, overview), soft_wrap=True)
+            if stop.wait(max(_REFRESH_S, cost * _SHARE)):
+                return overview
+            overview, cost = _timed(read)
+    except KeyboardInterrupt:
+        return overview
+
+
+def _line(view: SourceView, overview: Overview) -> str:
+    reason = "" if view.status == "healthy" else f": {view.reason or 'no check has run yet'}"
+    return f"{output.local(overview.at)}  {view.source.id} is {view.status}{reason}".replace("[", r"\[")
+
+
+def _timed(read: Callable[[], Overview]) -> tuple[Overview, float]:
+    began = time.perf_counter()
+    overview = read()
+    return overview, time.perf_counter() - began

@@ -126,7 +126,8 @@ def _watch(beat_us: int | None, now: datetime) -> Watch:
 def _check_view(state: CheckState, now: datetime) -> CheckView:
     if state.next_slot is None or state.last_finished is None:
         return CheckView(state, state.status, state.message)
-    late = now - state.next_slot
+    # A check run by hand leaves the next slot as it is, and yet nobody has to wait for a result.
+    late = now - max(state.next_slot, state.last_finished)
     if late <= max(_OVERDUE, timedelta(seconds=2 * (state.interval_s or 0))):
         return CheckView(state, state.status, state.message)
     age = format_duration(timedelta(seconds=int((now - state.last_finished).total_seconds())))

@@ -141,7 +141,7 @@ def _create_views(
     for name in tables:
         conditions = ["true"]
         if since is not None:
-            conditions.append(f"\"{TIME_COLUMNS[name]}\" >= {literal(since)}")
+            conditions.append(f'"{TIME_COLUMNS[name]}" >= {literal(since)}')
         if source is not None:
             conditions.append(f"source = {literal(source)}")
         where = " AND ".join(conditions)

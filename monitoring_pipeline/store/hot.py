@@ -105,9 +105,18 @@ def _to_arrow(column: Column[Any], values: Sequence[Any]) -> Any:
         return plain(pa.int64(), "q", values)
     if isinstance(column.type, Double):
         return plain(pa.float64(), "d", [math.nan if value is None else value for value in values])
-    encoded = [b"" if value is None else value.encode() for value in values]
-    offsets = pa.py_buffer(array("q", accumulate(map(len, encoded), initial=0)))
-    return pa.Array.from_buffers(pa.large_string(), len(values), [None, offsets, pa.py_buffer(b"".join(encoded))])
+    return _text_to_arrow([value or "" for value in values] if column.nullable else values)
+
+
+def _text_to_arrow(values: Sequence[str]) -> Any:
+    import pyarrow as pa
+
+    joined = "".join(values)
+    data = joined.encode()
+    # All ASCII, as nearly always: the lengths are known without encoding each value.
+    lengths = map(len, values) if len(data) == len(joined) else (len(value.encode()) for value in values)
+    offsets = pa.py_buffer(array("q", accumulate(lengths, initial=0)))
+    return pa.Array.from_buffers(pa.large_string(), len(values), [None, offsets, pa.py_buffer(data)])
 
 
 def _to_duckdb(column: Column[Any]) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from monitoring_pipeline.errors import StoreError
 from monitoring_pipeline.store import marks
 from monitoring_pipeline.store.operational import OperationalStore
 from monitoring_pipeline.store.warehouse import opened, origin, watermarks, writer_lock
@@ -38,20 +39,17 @@ def publish(store: OperationalStore, warehouse_path: Path, published_path: Path,
     """Puts a copy of the warehouse in place and notes its watermarks in the operational store.
 
     Killed at any step it leaves the old copy or the new one, never half of one; the next call
-    removes what was left over. Raises StoreError when another process keeps the warehouse open.
+    removes what was left over. Raises StoreError when another process keeps the warehouse open, or
+    when the copy cannot be written; the old copy stays.
     """
     began = time.perf_counter()
-    published_path.parent.mkdir(parents=True, exist_ok=True)
     store_id = marks.store_id(store)
     with writer_lock(warehouse_path):
         reached = _checkpoint(warehouse_path, store_id, now)
-        _clean(published_path)
-        temporary = published_path.with_name(f".{published_path.name}.{os.getpid()}.tmp")
         try:
-            _copy(warehouse_path, temporary)
-            _swap(temporary, published_path)
-        finally:
-            temporary.unlink(missing_ok=True)
+            _replace(warehouse_path, published_path)
+        except OSError as error:
+            raise StoreError(f"cannot publish the warehouse to {published_path}: {error}") from error
         # After the swap: rows may expire once this is written, so the copy must be there.
         with store.write() as connection:
             marks.mark_published(connection, reached)
@@ -66,9 +64,16 @@ def _checkpoint(path: Path, store_id: str, now: datetime) -> dict[str, int]:
         return watermarks(warehouse) if origin(warehouse) == store_id else {}
 
 
-def _clean(published_path: Path) -> None:
+def _replace(warehouse_path: Path, published_path: Path) -> None:
+    published_path.parent.mkdir(parents=True, exist_ok=True)
     for leftover in published_path.parent.glob(f".{published_path.name}.*.tmp"):
         leftover.unlink(missing_ok=True)
+    temporary = published_path.with_name(f".{published_path.name}.{os.getpid()}.tmp")
+    try:
+        _copy(warehouse_path, temporary)
+        _swap(temporary, published_path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _copy(source: Path, target: Path) -> None:

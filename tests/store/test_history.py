@@ -73,6 +73,9 @@ class Timeline:
             load_hot(self.store, self.warehouse, T0, batch_rows=2)
         elif step == "publish":
             publish(self.store, self.warehouse, self.published, T0)
+        elif step == "cycle":
+            for part in ("write", "load", "publish"):
+                self.do(part)
         else:
             expire_hot(self.store, RETENTION, LATER, batch_rows=2)
 
@@ -93,7 +96,7 @@ class Timeline:
         return Counter(int(value) for (value,) in samples), Counter(int(value) for (value,) in changes)
 
 
-STEPS = st.lists(st.sampled_from(["write", "load", "publish", "expire"]), max_size=7)
+STEPS = st.lists(st.sampled_from(["write", "load", "publish", "expire", "cycle"]), max_size=4)
 
 
 def forget_everything(store: OperationalStore) -> None:
@@ -102,7 +105,7 @@ def forget_everything(store: OperationalStore) -> None:
             connection.execute(delete(table))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=STEPS, between=STEPS, inside=STEPS)
 def test_any_interleaving_shows_each_row_once(
     store: OperationalStore, before: list[str], between: list[str], inside: list[str]

@@ -166,3 +166,42 @@ def test_the_watermarks_of_another_store_let_nothing_expire(
         publish(other, warehouse, published, T0)
     assert expire_hot(other, RETENTION, minutes(60 * 24))["samples"] == 0
     assert values_seen(other, published) == exactly_once(110)
+
+
+def test_a_copy_that_cannot_be_written_is_reported_and_the_old_one_stays(
+    store: OperationalStore, store_url: str, warehouse: Path, published: Path
+):
+    write_samples(store, 0, 50_000)
+    load_hot(store, warehouse, T0)
+    publish(store, warehouse, published, T0)
+    write_samples(store, 50_000, 50_000)
+    load_hot(store, warehouse, T0)
+    # The kernel's limit on a file's size stands for the full disk.
+    script = """
+        import resource, signal, sys
+        from pathlib import Path
+        from datetime import UTC, datetime
+        from monitoring_pipeline.errors import StoreError
+        from monitoring_pipeline.store import publishing
+        from monitoring_pipeline.store.operational import OperationalStore
+
+        url, warehouse, published = sys.argv[1:]
+        store = OperationalStore.open(url, datetime(2026, 3, 1, 12, tzinfo=UTC))
+        copy = publishing._copy
+
+        def on_a_full_disk(*arguments):
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+            copy(*arguments)
+
+        publishing._copy = on_a_full_disk
+        try:
+            publishing.publish(store, Path(warehouse), Path(published), datetime(2026, 3, 1, 12, tzinfo=UTC))
+        except StoreError as error:
+            assert "cannot publish the warehouse to" in str(error)
+        else:
+            sys.exit("it was published")
+    """
+    assert run_child(script, store_url, str(warehouse), str(published)) == 0
+    assert [entry.name for entry in published.parent.iterdir()] == [published.name]
+    assert values_seen(store, published) == exactly_once(100_000)

@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from monitoring_pipeline.errors import StoreError
+from monitoring_pipeline.store.hot import HOT
 from monitoring_pipeline.store.migrations import find_migrations, pending
 from monitoring_pipeline.store.warehouse import aware, literal, migrate, open_warehouse, transaction
 from tests.store.rows import T0
@@ -52,6 +53,13 @@ def test_every_earlier_version_migrates_to_the_newest():
             newest = connection.execute("SELECT max(version) FROM schema_version").fetchall()
             assert newest == [(len(migrations),)]
             assert connection.execute("SELECT count(*) FROM samples").fetchall() == [(0,)]
+
+
+def test_the_warehouse_mirrors_the_columns_of_the_hot_tables(tmp_path: Path):
+    with open_warehouse(tmp_path / "warehouse.duckdb", T0) as connection:
+        for name, table in HOT.items():
+            columns = connection.execute(f"SELECT column_name FROM (DESCRIBE {name})").fetchall()
+            assert [column for (column,) in columns] == [column.name for column in table.columns], name
 
 
 def test_pending_counts_from_the_version_found():

@@ -7,7 +7,7 @@ brought home.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,46 +17,70 @@ from monitoring_pipeline.checks.check import BoundCheck
 from monitoring_pipeline.checks.slots import Schedule, schedule_of
 from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.records import BreakerState, Source, Status
-from monitoring_pipeline.store import states
+from monitoring_pipeline.store import slots, states
 from monitoring_pipeline.store.operational import OperationalStore
 
 __all__ = ["register"]
 
+_REGISTERED = "configuration.registered"
+
 
 def register(
-    store: OperationalStore, sources: Sequence[Source], checks: Sequence[BoundCheck], now: datetime
-) -> dict[str, Schedule]:
-    """Writes what the configuration changed, and answers the schedule of every enabled check by key."""
-    schedules = {bound.key: schedule_of(bound) for bound in checks}
+    store: OperationalStore,
+    sources: Sequence[Source],
+    checks: Sequence[BoundCheck],
+    now: datetime,
+    fingerprint: str = "",
+) -> None:
+    """Writes what the configuration changed.
+
+    With the `fingerprint` of a configuration that is registered already, only slots are looked at.
+    """
     now_us = to_us(now)
     with store.read() as connection:
-        plan = _plan(connection, checks, schedules, now_us)
-    with_sources = {source.id for source in sources}
-    if any(plan) or _sources_differ(store, with_sources):
-        with store.write() as connection:
-            _apply(connection, _plan(connection, checks, schedules, now_us))
-            _register_sources(connection, with_sources)
-    return {bound.key: schedules[bound.key] for bound in checks if bound.check.enabled}
+        known = fingerprint and states.get_meta(connection, _REGISTERED) == fingerprint
+        astray = _astray(connection, checks, now_us) if known else {}
+    if known and not astray:
+        return
+    with store.write() as connection:
+        if known:
+            slots.reschedule(connection, astray)
+            return
+        _apply(connection, _plan(connection, checks, now_us))
+        _register_sources(connection, {source.id for source in sources})
+        states.set_meta(connection, _REGISTERED, fingerprint)
+
+
+def _astray(connection: Connection, checks: Sequence[BoundCheck], now_us: int) -> dict[str, tuple[int, int]]:
+    """The right next slot of checks whose slot lies too far ahead, with no interruptions."""
+    suspects = slots.far_ahead(connection, now_us=now_us)
+    found = {}
+    for bound in checks if suspects else ():
+        if bound.key in suspects:
+            following = schedule_of(bound).following(now_us)
+            if suspects[bound.key] > following:
+                found[bound.key] = (following, 0)
+    return found
 
 
 Plan = tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]
 
 
-def _plan(connection: Connection, checks: Sequence[BoundCheck], schedules: Mapping[str, Schedule], now_us: int) -> Plan:
+def _plan(connection: Connection, checks: Sequence[BoundCheck], now_us: int) -> Plan:
     found = states.check_rows(connection)
     added, changed = [], []
     for bound in checks:
-        row, schedule = found.get(bound.key), schedules[bound.key]
+        row, schedule = found.pop(bound.key, None), schedule_of(bound)
         wanted = _definition(bound, schedule)
         if row is None:
             added.append({**_fresh(bound), **wanted, "next_slot": schedule.following(now_us)})
             continue
         following = schedule.following(now_us)
-        moved = row["schedule"] != wanted["schedule"] or row["next_slot"] > following
+        ahead = row["next_slot"] > following and not row["interruptions"]
+        moved = row["schedule"] != wanted["schedule"] or ahead
         if moved or any(row[name] != value for name, value in wanted.items()):
             changed.append({"key": bound.key, **wanted, "next_slot": following if moved else row["next_slot"]})
-    gone = [key for key in found if key not in schedules]
-    return added, changed, gone
+    return added, changed, list(found)
 
 
 def _definition(bound: BoundCheck, schedule: Schedule) -> dict[str, Any]:
@@ -80,11 +104,6 @@ def _apply(connection: Connection, plan: Plan) -> None:
     states.insert_checks(connection, added)
     states.update_definitions(connection, changed)
     states.drop_checks(connection, gone)
-
-
-def _sources_differ(store: OperationalStore, wanted: set[str]) -> bool:
-    with store.read() as connection:
-        return set(states.source_rows(connection)) != wanted
 
 
 def _register_sources(connection: Connection, wanted: set[str]) -> None:

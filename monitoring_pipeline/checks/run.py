@@ -34,7 +34,7 @@ from monitoring_pipeline.checks.facts import StoreFacts
 from monitoring_pipeline.checks.gate import Gate, keep_budget
 from monitoring_pipeline.checks.record import Recorded, breaker_of, record
 from monitoring_pipeline.checks.registry import register
-from monitoring_pipeline.checks.slots import Schedule
+from monitoring_pipeline.checks.slots import Schedules
 from monitoring_pipeline.checks.spec import ExecutionSpec
 from monitoring_pipeline.checks.takeover import DEAD_AFTER, Claimed, claim_due, release, take_over
 from monitoring_pipeline.clock import Clock, to_us
@@ -70,6 +70,7 @@ class Room:
     execution: ExecutionSpec
     clock: Clock
     redact: Callable[[str], str] = str
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ async def check_now(
     """Runs checks once, now, whatever their schedule, breaker or prerequisites, and records them."""
     wanted = set(keys)
     bound = [check for check in room.checks if check.key in wanted]
-    register(room.store, room.sources, room.checks, room.clock())
+    register(room.store, room.sources, room.checks, room.clock(), room.fingerprint)
     gate = Gate(room.execution.concurrency)
     done: list[Result] = []
 
@@ -145,7 +146,7 @@ class _Server:
         self.room, self.around, self.end = room, around, end
         self.id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.by_key = {bound.key: bound for bound in room.checks}
-        self.schedules: dict[str, Schedule] = {}
+        self.schedules = Schedules(self.by_key)
         self.statuses: dict[str, Status] = {}
         self.breakers: dict[str, Breaker] = {}
         self.finished: list[Result] = []
@@ -195,10 +196,9 @@ class _Server:
 
     def _load(self) -> None:
         now = self.room.clock()
-        self.schedules = register(self.room.store, self.room.sources, self.room.checks, now)
+        register(self.room.store, self.room.sources, self.room.checks, now, self.room.fingerprint)
         with self.room.store.read() as connection:
-            rows = states.check_rows(connection)
-            self.statuses = {key: Status(row["status"]) for key, row in rows.items()}
+            self.statuses = states.check_statuses(connection)
             self.breakers = {key: breaker_of(row) for key, row in states.source_rows(connection).items()}
             reached = states.get_meta(connection, _REACHED) == "yes"
         self.guard = Guard(self.room.execution.connectivity, ever_reached=reached)

@@ -8,13 +8,15 @@ All moments are whole microseconds since 1970 (UTC).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from monitoring_pipeline.checks.check import BoundCheck
 from monitoring_pipeline.checks.deadlines import last_due, next_due
 from monitoring_pipeline.clock import format_duration, from_us, to_us
 
-__all__ = ["Schedule", "schedule_of"]
+__all__ = ["Schedule", "Schedules", "schedule_of"]
 
 _NEVER_US = 10 * 366 * 86_400_000_000
 
@@ -67,3 +69,21 @@ def schedule_of(bound: BoundCheck) -> Schedule:
     digest = hashlib.blake2b(bound.key.encode(), digest_size=8).digest()
     phase_us = int.from_bytes(digest, "big") % interval_us
     return Schedule(interval_us, phase_us, text=f"every {format_duration(check.interval)}")
+
+
+class Schedules(dict[str, Schedule]):
+    """The schedules of enabled checks by key, each computed when it is first asked for."""
+
+    def __init__(self, checks: Mapping[str, BoundCheck]) -> None:
+        super().__init__()
+        self._checks = checks
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The schedule of a check, or the default when there is no such check or it is disabled."""
+        found = super().get(key)
+        if found is None:
+            bound = self._checks.get(key)
+            if bound is None or not bound.check.enabled:
+                return default
+            found = self[key] = schedule_of(bound)
+        return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, select, update
 
 from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.records import Gap
@@ -19,6 +19,7 @@ __all__ = [
     "claim",
     "claims_of",
     "due",
+    "far_ahead",
     "insert_gaps",
     "live_runners",
     "register_runner",
@@ -68,6 +69,17 @@ def due(connection: Connection, *, until_us: int, limit: int) -> Sequence[RowMap
         .limit(limit)
     )
     return connection.execute(query).mappings().all()
+
+
+def far_ahead(connection: Connection, *, now_us: int) -> dict[str, int]:
+    """Next slots (microseconds, by check) that lie more than an interval ahead, as after a clock was set
+    back, and those of all cron checks. Checks that wait because they were interrupted are not meant."""
+    query = select(checks.c.key, checks.c.next_slot).where(
+        checks.c.claimed_by.is_(None),
+        checks.c.interruptions == 0,
+        checks.c.next_slot > now_us + func.coalesce(checks.c.interval_us, 0),
+    )
+    return {row.key: row.next_slot for row in connection.execute(query)}
 
 
 _CLAIM = (

@@ -15,6 +15,7 @@ __all__ = [
     "changes_after",
     "check_rows",
     "check_states",
+    "check_statuses",
     "drop_checks",
     "drop_sources",
     "get_meta",
@@ -38,6 +39,12 @@ def check_rows(connection: Connection, source_ids: Iterable[str] | None = None) 
     if source_ids is not None:
         query = query.where(checks.c.source.in_(list(source_ids)))
     return {row["key"]: dict(row) for row in connection.execute(query).mappings()}
+
+
+def check_statuses(connection: Connection) -> dict[str, Status]:
+    """The status of every check, by key."""
+    query = select(checks.c.key, checks.c.status)
+    return {row.key: Status(row.status) for row in connection.execute(query)}
 
 
 def source_rows(connection: Connection, source_ids: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from assets.interrupts import stoppable
 from assets.sources import source_keys
 from assets.status_reports import Reporter, due_now
 from monitoring_pipeline.app import Monitoring
@@ -47,7 +48,8 @@ def health_checks(
     config = monitoring.config
     start, end = window(_scheduled(context.run.tags), monitoring.clock())
     reporter = Reporter(context.instance, source_keys(config.sources))
-    served = monitoring.serve(start, end, reporter.changes)
+    with stoppable():
+        served = monitoring.serve(start, end, reporter.changes)
     overview = monitoring.overview()
     due = due_now((view.source.id for view in overview.sources), end.minute)
     reporter.remind(view for view in overview.sources if view.source.id in due)

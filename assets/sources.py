@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
 
+from assets.interrupts import stoppable
 from assets.status_reports import CHECK_NAME, verdict
 from monitoring_pipeline.app import Monitoring
 from monitoring_pipeline.checks.check import BoundCheck
@@ -165,7 +166,8 @@ def _check_now(
         context: dg.AssetCheckExecutionContext, monitoring: dg.ResourceParam[Monitoring]
     ) -> Iterator[dg.AssetCheckResult]:
         chosen = {ids[key.asset_key]: key.asset_key for key in context.selected_asset_check_keys}
-        monitoring.check_now([bound.key for bound in monitoring.config.checks_of(chosen) if bound.check.enabled])
+        with stoppable():
+            monitoring.check_now([bound.key for bound in monitoring.config.checks_of(chosen) if bound.check.enabled])
         for view in monitoring.overview().sources:
             if view.source.id in chosen:
                 yield verdict(view).result(chosen[view.source.id])

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -14,6 +19,7 @@ import pytest
 from monitoring_pipeline.app import Monitoring
 from monitoring_pipeline.definitions import build_defs
 from tests.installation import write_installation
+from tests.servers import free_port
 
 ROOT = Path(__file__).parents[1]
 SNAPSHOT = Path(__file__).with_name("definitions.txt")
@@ -127,3 +133,48 @@ def test_a_run_builds_no_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert {key.to_user_string() for key in of_a_run.asset_layer.asset_graph.external_asset_keys} == set()
     assert len(repository.assets_defs_by_key) > 4
     assert repository.has_job("__ASSET_JOB")
+
+
+def ask(port: int, query: str) -> dict[str, Any] | None:
+    """An answer of Dagster's GraphQL; None while it does not answer."""
+    body = json.dumps({"query": query}).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/graphql", body, {"content-type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)["data"]
+    except OSError:
+        return None
+
+
+@pytest.fixture
+def dagster_dev(tmp_path: Path) -> Iterator[int]:
+    """The real `dagster dev` on our workspace; its port."""
+    port, home = free_port(), tmp_path / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
+    environment = {**os.environ, "BUSTA_CONFIG": str(write_installation(tmp_path)), "DAGSTER_HOME": str(home)}
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(ROOT / "workspace.yaml"), "-p", str(port)]
+    with (tmp_path / "dev.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+    yield port
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait(60)
+
+
+def test_dagster_dev_shows_the_graph_and_serves_a_minute(dagster_dev: int):
+    query = """{
+        assetNodes {assetKey {path} hasAssetChecks}
+        runsOrError(filter: {pipelineName: "health_checks_job"}) {... on Runs {results {status tags {key value}}}}
+    }"""
+    deadline = time.monotonic() + 150
+    nodes: set[str] = set()
+    statuses: list[str] = []
+    while not ({"SUCCESS", "FAILURE"} & set(statuses)) and time.monotonic() < deadline:
+        time.sleep(1)
+        answer = ask(dagster_dev, query) or {"assetNodes": [], "runsOrError": {"results": []}}
+        nodes = {"/".join(node["assetKey"]["path"]) for node in answer["assetNodes"]}
+        statuses = [run["status"] for run in answer["runsOrError"]["results"]]
+    assert {"health_checks", "history_load", "data_platform/stock-levels"} <= nodes
+    assert "SUCCESS" in statuses

@@ -82,13 +82,6 @@ def rotate(log: Path) -> None:
     os.truncate(log, 0)
 
 
-def _fresh_signals() -> None:
-    # A background job of a non-interactive shell is started with SIGINT ignored; Dagster then ignores SIGTERM too.
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
 class Child:
     """One program under supervision: `look` starts it again when it died, after a growing pause."""
 
@@ -114,12 +107,17 @@ class Child:
         return self.pid is not None and (self.program.ready is None or answers(self.program.ready))
 
     def start(self) -> None:
-        """Starts it now; its output is appended to its log."""
+        """Starts it now; its output is appended to its log.
+
+        Call it with handlers installed for SIGINT and SIGTERM. A child inherits signals that are ignored,
+        as in a background job of a non-interactive shell, and Dagster with SIGINT ignored ignores SIGTERM
+        too; of signals with a handler the child gets the default.
+        """
         rotate(self._log)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command line, no shell
                 self.program.command, cwd=self._directory, env=self._environment, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, start_new_session=True, preexec_fn=_fresh_signals,
+                stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         self._started = time.monotonic()
 
@@ -214,7 +212,7 @@ class Ledger:
         """Process groups that an earlier supervisor left running."""
         try:
             children = json.loads(self._file.read_text())["children"]
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             return []
         return [child["pid"] for child in children if birth(child["pid"]) == child["birth"]]
 

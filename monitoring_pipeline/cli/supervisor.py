@@ -108,8 +108,8 @@ class Installation:
     @property
     def ports(self) -> dict[str, int]:
         """The ports to listen at, by the option that chooses another."""
-        api = {} if self.api_port is None else {"--api-port": self.api_port}
-        return {"--dagster-port": self.dagster_port, **api}
+        api = {} if self.api_port is None else {"--port-api": self.api_port}
+        return {"--port-dagster": self.dagster_port, **api}
 
     def programs(self) -> list[Program]:
         """The children, in the order they are started."""

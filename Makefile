@@ -59,7 +59,8 @@ docs: $(VENV)/.installed-dev  ## Write the generated pages of docs/ anew
 
 lock:  ## Resolve the locks anew (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-		--python-version 3.11 --all-extras --group build pyproject.toml -o requirements.lock
+		--python-version 3.11 --extra dagster --extra amqp --extra grpc --extra mysql --group build \
+		pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 		--python-version 3.11 --all-extras --group build --group dev pyproject.toml -o requirements-dev.lock
 

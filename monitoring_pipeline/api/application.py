@@ -44,7 +44,8 @@ def create_app(monitoring: Monitoring) -> FastAPI:
     )
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 - the shape FastAPI asks for
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        snapshots.warm("health", "fragment")
         yield
         await snapshots.close()
         monitoring.close()
@@ -63,10 +64,10 @@ def create_app(monitoring: Monitoring) -> FastAPI:
 
 
 def _explain_failures(app: FastAPI, monitoring: Monitoring) -> None:
-    async def not_found(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - Starlette's shape
+    async def not_found(request: Request, error: Exception) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, 404)
 
-    async def store_failed(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - Starlette's shape
+    async def store_failed(request: Request, error: Exception) -> JSONResponse:
         return JSONResponse({"detail": store_problem(monitoring, error)}, 503, headers={"Retry-After": "5"})
 
     app.add_exception_handler(NotFound, not_found)

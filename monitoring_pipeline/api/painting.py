@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,8 +29,10 @@ from monitoring_pipeline.reports.timeline import PARTS, Strip, Timeline, timelin
 
 __all__ = ["Headline", "StatusPage", "headline"]
 
+_NOTHING = "\N{EN DASH}"
 _WINDOW = timedelta(hours=1)
 _WRONG_SHOWN = 12
+_ALL_INSIDE = 200  # with more sources, what is inside healthy ones is fetched when somebody opens them
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +76,14 @@ class StatusPage:
         self._monitoring = monitoring
         self._env = _environment(monitoring)
         self._source = self._env.get_template("source.html")
+        self._later = False
         self._rows: dict[str, tuple[SourceView, Strip, Markup]] = {}
 
     def fragment(self, overview: Overview) -> bytes:
         """All that changes while the page is open."""
         window = min(_WINDOW, self._monitoring.config.retention.hot)
         strips = timeline(self._monitoring.store, overview, window)
+        self._later = len(overview.sources) > _ALL_INSIDE
         sections = self._sections(overview, strips)
         self._rows = {name: row for name, row in self._rows.items() if name in strips.strips}
         wrong = sorted((view for view in overview.sources if view.status is not Status.HEALTHY), key=_worst_first)
@@ -87,6 +92,10 @@ class StatusPage:
             more=max(0, len(wrong) - _WRONG_SHOWN), strips=strips, version=assets_version(),
         )  # fmt: skip
         return text.encode()
+
+    def inside(self, view: SourceView) -> bytes:
+        """What is inside one source's row."""
+        return self._env.get_template("inside.html").render(view=view).encode()
 
     def page(self, fragment: bytes) -> bytes:
         """The whole page around a fragment."""
@@ -128,7 +137,9 @@ class StatusPage:
         kept = self._rows.get(view.source.id)
         if kept is not None and kept[0] == view and kept[1] == strip:
             return kept[2]
-        inner = self._source.render(view=view, strip=strip, part=strips.part, words=_search_words(view))
+        later = self._later and view.status is Status.HEALTHY
+        words = _search_words(view)
+        inner = self._source.render(view=view, strip=strip, part=strips.part, words=words, later=later)
         # The row's template leaves a place for its own version.
         row = Markup(inner.replace("@version@", _version(inner), 1))  # noqa: S704 - rendered with escaping just above
         self._rows[view.source.id] = (view, strip, row)
@@ -179,14 +190,16 @@ def _clock(at: datetime) -> str:
 
 def _milliseconds(value: float | None) -> str:
     if value is None:
-        return "–"
-    if value < 10:
-        return f"{value:.1f} ms"
-    return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s" if value < 60_000 else f"{value / 60_000:.1f} min"
+        return _NOTHING
+    for limit, size, digits, unit in ((10, 1, 1, "ms"), (1000, 1, 0, "ms"), (60_000, 1000, 1, "s")):
+        if value < limit:
+            return f"{value / size:.{digits}f} {unit}"
+    return f"{value / 60_000:.1f} min"
 
 
 def _score(value: float | None) -> str:
-    return "–" if value is None else f"{value:.0f}" if value in (0, 100) or 1 <= value <= 99 else f"{value:.1f}"
+    # Rounded down: 100 means that nothing at all is wrong.
+    return _NOTHING if value is None else str(math.floor(value))
 
 
 def _seconds(value: float | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import math
@@ -31,7 +32,9 @@ _STORE_S = 10.0
 _PER_MINUTE, _BURST = 60, 10
 
 Token = Annotated[str, Path(description="The secret in the URL; `busta sources show` prints it.")]
-DurationMs = Annotated[float | None, Query(ge=0, le=1e12, description="How long the job ran; by default since its start.")]
+DurationMs = Annotated[
+    float | None, Query(ge=0, le=1e12, description="How long the job ran; by default since its start.")
+]
 Ending = Annotated[str, Path(description="`start`, `fail`, or the job's exit code (0 is success).", examples=["start"])]
 
 
@@ -95,7 +98,7 @@ class _Desk:
             raise _try_again("the operational store is busy") from None
         except STORE_ERRORS as error:
             problem = store_problem(self._monitoring, error)
-            log.error("a heartbeat was not recorded", check=key, problem=problem)
+            log.warning("a heartbeat was not recorded", check=key, problem=problem)
             raise _try_again("the operational store cannot be used") from error
 
 
@@ -125,10 +128,8 @@ async def _message(request: Request) -> str:
             if total > _DRAIN_BYTES:
                 return
 
-    try:
+    with contextlib.suppress(TimeoutError, ClientDisconnect):
         await asyncio.wait_for(read(), _BODY_S)
-    except (TimeoutError, ClientDisconnect):
-        pass
     # PostgreSQL keeps no NUL in a text.
     return kept.decode(errors="replace").replace("\0", "").strip()
 

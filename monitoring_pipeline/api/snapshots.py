@@ -88,6 +88,12 @@ class Snapshots:
             snapshot = await self._take()
         return snapshot.faces[name]
 
+    def warm(self, *names: str) -> None:
+        """Begins to take pictures with these faces, so that the first who asks need not wait."""
+        self._asked.update(dict.fromkeys(names, time.monotonic()))
+        self._last_asked = time.monotonic()
+        self._keep()
+
     async def close(self) -> None:
         """Stops taking pictures."""
         tasks = [task for task in (self._keeper, self._flight) if task is not None]
@@ -131,7 +137,7 @@ class Snapshots:
             except Exception as error:
                 # Whoever asks next gets the error itself; the log needs it once.
                 if not failing:
-                    log.error("cannot read how everything is", error=str(error))
+                    log.warning("cannot read how everything is", error=str(error))
                 failing = True
             else:
                 failing = False

@@ -23,6 +23,17 @@ _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 def routes(room: Room, page: StatusPage, openapi: Callable[[], dict[str, Any]]) -> APIRouter:
     """The routes that browsers use; none of them is part of the API's description."""
     router = APIRouter(include_in_schema=False)
+    _add_status(router, room, page)
+    _add_files(router)
+
+    @router.get("/docs")
+    async def reference() -> Response:
+        return HTMLResponse(page.reference(openapi()))
+
+    return router
+
+
+def _add_status(router: APIRouter, room: Room, page: StatusPage) -> None:
 
     @router.get("/")
     async def status(request: Request) -> Response:
@@ -41,6 +52,15 @@ def routes(room: Room, page: StatusPage, openapi: Callable[[], dict[str, Any]]) 
     async def fragment(request: Request) -> Response:
         return answer(request, await room.snapshots.face("fragment"), _HTML)
 
+    @router.get("/status/sources/{source}")
+    async def inside(source: str) -> Response:
+        view = (await room.snapshots.get()).by_id.get(source)
+        if view is None:
+            raise HTTPException(404)
+        return HTMLResponse(page.inside(view))
+
+
+def _add_files(router: APIRouter) -> None:
     @router.get("/static/{name}")
     async def static(request: Request, name: str) -> Response:
         asset = ASSETS.get(name)
@@ -52,9 +72,3 @@ def routes(room: Room, page: StatusPage, openapi: Callable[[], dict[str, Any]]) 
     async def icon(request: Request) -> Response:
         asset = ASSETS["icon-unknown.svg"]
         return answer(request, asset.face, asset.media_type)
-
-    @router.get("/docs")
-    async def reference() -> Response:
-        return HTMLResponse(page.reference(openapi()))
-
-    return router

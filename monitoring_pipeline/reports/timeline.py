@@ -62,9 +62,7 @@ class _Grid:
     part: int
     now: int
 
-    def strip(
-        self, view: SourceView, moves: Sequence[tuple[int, str, str]], gaps: Iterable[tuple[int, int]]
-    ) -> Strip:
+    def strip(self, view: SourceView, moves: Sequence[tuple[int, str, str]], gaps: Iterable[tuple[int, int]]) -> Strip:
         parts: list[Status | None] = [None] * PARTS
         for begin, end, status in self._stretches(view, moves):
             self._mark(parts, begin, end, status)
@@ -72,9 +70,7 @@ class _Grid:
             self._mark(parts, begin, end, Status.UNKNOWN)
         return tuple(parts)
 
-    def _stretches(
-        self, view: SourceView, moves: Sequence[tuple[int, str, str]]
-    ) -> Iterable[tuple[int, int, Status]]:
+    def _stretches(self, view: SourceView, moves: Sequence[tuple[int, str, str]]) -> Iterable[tuple[int, int, Status]]:
         last = view.last_checked
         if last is None:
             return

@@ -37,13 +37,18 @@ class Installation:
     path: Path
     monitoring: Monitoring
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    batches: int = 0
 
-    def found(self, source: str, status: Status, message: str = "", ms: float | None = 12.0, ago_s: float = 1.0) -> None:
+    def found(
+        self, source: str, status: Status, message: str = "", ms: float | None = 12.0, ago_s: float = 1.0
+    ) -> None:
         """Records one result of the source's only check, or of `source/check`."""
         self.found_all([(source, status, message, ms)], ago_s)
 
     def found_all(self, results: Sequence[tuple[str, Status, str, float | None]], ago_s: float = 1.0) -> None:
-        at = self.now - timedelta(seconds=ago_s)
+        # Two results of one check at the same moment would be the same slot.
+        self.batches += 1
+        at = self.now - timedelta(seconds=ago_s) + timedelta(microseconds=self.batches)
         bound = {check.source.id: check for check in self.monitoring.config.checks}
         bound.update({check.key: check for check in self.monitoring.config.checks})
         batch = [

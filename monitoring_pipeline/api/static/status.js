@@ -55,6 +55,28 @@
     kept.replaceChildren(...fresh.childNodes);
   }
 
+  function takeOverSource(kept, fresh) {
+    const inside = kept.querySelector(".inside");
+    takeOver(kept, fresh);
+    const later = kept.querySelector("[data-later]");
+    if (!later || !kept.open) return;
+    // What was fetched stays until the new is there.
+    later.replaceChildren(...inside.childNodes);
+    fetchInside(later);
+  }
+
+  async function fetchInside(later) {
+    try {
+      const response = await fetch(later.dataset.later, { cache: "no-store", signal: AbortSignal.timeout(GIVE_UP_MS) });
+      if (!response.ok) return;
+      const inside = new DOMParser().parseFromString(await response.text(), "text/html").querySelector(".inside");
+      later.replaceChildren(...inside.childNodes);
+      tellTimes(later);
+    } catch {
+      // The link inside still leads there.
+    }
+  }
+
   function mergeList(kept, fresh, merge) {
     const before = new Map(Array.from(kept.children, (child) => [child.id, child]));
     let place = kept.firstElementChild;
@@ -72,7 +94,7 @@
   function mergeComponent(kept, fresh) {
     kept.dataset.v = fresh.dataset.v;
     kept.querySelector("header").replaceWith(fresh.querySelector("header"));
-    mergeList(kept.querySelector(".rows"), fresh.querySelector(".rows"), takeOver);
+    mergeList(kept.querySelector(".rows"), fresh.querySelector(".rows"), takeOverSource);
   }
 
   function mergeParts(live, fresh) {
@@ -221,6 +243,11 @@
     if (link) openSource(link.hash);
   });
   filter.addEventListener("input", narrow);
+  // `toggle` does not bubble.
+  document.addEventListener("toggle", (event) => {
+    const later = event.target.open && event.target.querySelector?.("[data-later]");
+    if (later) fetchInside(later);
+  }, true);
 
   function openSource(hash) {
     const row = hash.startsWith("#source-") && document.getElementById(decodeURIComponent(hash.slice(1)));

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from monitoring_pipeline.checks.check import BoundCheck
@@ -16,7 +16,7 @@ from monitoring_pipeline.store.spec import RetentionSpec, StoresSpec
 __all__ = ["Config"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Config:
     """One configuration, without errors.
 
@@ -35,8 +35,11 @@ class Config:
     execution: ExecutionSpec
     api: ApiSpec
     fingerprint: str
-    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    secrets: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Config({str(self.path)!r}, {len(self.sources)} sources, {len(self.checks)} checks)"
 
     @property
     def published(self) -> Path:

@@ -38,7 +38,7 @@ class Expanded:
 
 @dataclass(slots=True)
 class _Names:
-    """The values of placeholders, and which of them were asked for."""
+    """The values of placeholders, and the names that texts asked for, with a value or without."""
 
     values: dict[str, Node]
     used: set[str] = field(default_factory=set)
@@ -193,7 +193,9 @@ class Expansion:
         given = as_fields(entry.values.get("with"), "with", self.problems) or _EMPTY
         for name in given.values:
             if name not in used:
-                self.problems.warn(given.keys[name], f"nothing uses the placeholder {{{name}}}{hint(name, used)}")
+                self.problems.warn(
+                    given.keys[name], f"nothing uses the placeholder {{{name}}}{hint(name, used - given.values.keys())}"
+                )
 
 
 def _text(fields: Fields, key: str) -> str | None:
@@ -236,15 +238,16 @@ def _fill(node: Node, names: _Names, problems: Problems) -> Node:
 
 
 def _fill_text(node: Scalar, names: _Names, problems: Problems) -> Node:
+    asked = _PLACEHOLDER.findall(node.text)
+    names.used.update(asked)
     alone = _PLACEHOLDER.fullmatch(node.text)
     if alone is not None and alone.group(1) in names.values:
-        names.used.add(alone.group(1))
         given = names.values[alone.group(1)]
         if isinstance(given, Scalar):
             return Scalar(given.value, given.text, given.shown, node.mark, given.plain, given)
         return given
     texts: dict[str, Scalar] = {}
-    for name in _PLACEHOLDER.findall(node.text):
+    for name in asked:
         found = names.values.get(name)
         if isinstance(found, Scalar):
             texts[name] = found
@@ -252,7 +255,6 @@ def _fill_text(node: Scalar, names: _Names, problems: Problems) -> Node:
             problems.add(node.mark, f"the placeholder {{{name}}} is {quoted(found)} and cannot stand inside a text")
     if not texts:
         return node
-    names.used.update(texts)
     text = _PLACEHOLDER.sub(lambda match: texts[match[1]].text if match[1] in texts else match[0], node.text)
     shown = _PLACEHOLDER.sub(lambda match: texts[match[1]].shown if match[1] in texts else match[0], node.shown)
     return Scalar(core_value(text) if node.plain else text, text, shown, node.mark, node.plain)

@@ -15,6 +15,11 @@ from monitoring_pipeline.config.validation import is_secret_key
 
 __all__ = ["secrets_in_models", "secrets_in_nodes"]
 
+_HARMLESS = re.compile(
+    r"accept(-.*)?|cache-control|connection|content-(length|type)|host|if-.*|origin|range|referer|user-agent|.*-version",
+    re.IGNORECASE,
+)
+"""Headers are kept as secrets, but covering the values of these would cover ordinary words everywhere."""
 _URL_PASSWORD = re.compile(r"://[^/\s:@]*:([^/\s]+)@")
 
 
@@ -51,8 +56,9 @@ def _secrets_in(value: Any) -> Iterator[str]:
     elif isinstance(value, BaseModel):
         yield from secrets_in_models((value,))
     elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _secrets_in(inner)
+        for key, inner in value.items():
+            if not _HARMLESS.fullmatch(str(key)):
+                yield from _secrets_in(inner)
     elif isinstance(value, (list, tuple, set, frozenset)):
         for inner in value:
             yield from _secrets_in(inner)

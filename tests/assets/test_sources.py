@@ -87,6 +87,11 @@ def test_keys_that_fold_to_one_identifier_are_checked_by_different_steps():
     assert checked == set(source_keys(sources).values())
 
 
+def test_many_checks_are_spread_over_steps():
+    sizes = [len(list(step.check_keys)) for step in source_checks([Source(f"s{number}") for number in range(600)])]
+    assert sizes == [250, 250, 100]
+
+
 def test_unknown_dependencies_are_left_out():
     assert list(spec_of(Source("a", depends_on=("gone", "b", "b")), Source("b")).deps) == [
         dg.AssetDep(dg.AssetKey(["default", "b"]))

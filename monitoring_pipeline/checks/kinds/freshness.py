@@ -81,6 +81,10 @@ class FreshnessCheck(Check):
             raise ValueError("give max_age, or deadline with its grace, or both")
         return self
 
+    def references(self) -> tuple[str, ...]:
+        """Keys that the configuration must know."""
+        return (self.heartbeat,) if self.heartbeat is not None else ()
+
     async def probe(self, context: ProbeContext) -> Probe:
         """See the class."""
         found = await self._newest(context)

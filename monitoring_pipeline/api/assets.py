@@ -16,7 +16,10 @@ _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One static file. Its URL changes with its content, so browsers may keep it for ever."""
+    """One static file. Its URL changes with its content, so browsers may keep it for ever.
+
+    URLs are relative, as all in our pages: a proxy may show us beneath a path of its own.
+    """
 
     name: str
     media_type: str
@@ -30,7 +33,7 @@ def _read() -> dict[str, Asset]:
         media_type = _TYPES.get(file.name.rpartition(".")[2])
         if media_type is not None:
             face = Face.of(file.read_bytes())
-            url = f"/static/{file.name}?v={face.etag[3:11]}"
+            url = f"static/{file.name}?v={face.etag[3:11]}"
             found[file.name] = Asset(file.name, media_type, face, url)
     return found
 

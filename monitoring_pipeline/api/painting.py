@@ -17,7 +17,7 @@ from itertools import groupby
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from monitoring_pipeline import __version__
 from monitoring_pipeline.api.assets import ASSETS, assets_version
@@ -86,7 +86,7 @@ class StatusPage:
         self._later = len(overview.sources) > _ALL_INSIDE
         sections = self._sections(overview, strips)
         self._rows = {name: row for name, row in self._rows.items() if name in strips.strips}
-        wrong = sorted((view for view in overview.sources if view.status is not Status.HEALTHY), key=_worst_first)
+        wrong = sorted(filter(_is_wrong, overview.sources), key=_worst_first)
         text = self._env.get_template("fragment.html").render(
             overview=overview, head=headline(overview), sections=sections, wrong=wrong[:_WRONG_SHOWN],
             more=max(0, len(wrong) - _WRONG_SHOWN), strips=strips, version=assets_version(),
@@ -146,6 +146,13 @@ class StatusPage:
         return row
 
 
+def _is_wrong(view: SourceView) -> bool:
+    """Whether something was found: silence of ours, before the first result or after the last, says nothing."""
+    if view.status is Status.UNKNOWN:
+        return view.last_checked is not None and not any(check.overdue_s for check in view.checks)
+    return view.status is not Status.HEALTHY
+
+
 def _version(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
@@ -170,7 +177,7 @@ def _environment(monitoring: Monitoring) -> Environment:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     env.filters.update(moment=_moment, clock=_clock, milliseconds=_milliseconds, score=_score, seconds=_seconds)
-    env.filters["pretty"] = partial(json.dumps, indent=2)
+    env.filters.update(pretty=partial(json.dumps, indent=2), marked=_marked)
     api = monitoring.config.api
     env.globals.update(
         installation=monitoring.config.name, dagster_url=(api.dagster_url or "").rstrip("/"), release=__version__,
@@ -178,6 +185,13 @@ def _environment(monitoring: Monitoring) -> Environment:
         paths_of=_paths, strip_text=_strip_text, Closed=BreakerState.CLOSED,
     )  # fmt: skip
     return env
+
+
+def _marked(text: str) -> Markup:
+    """Text in which `words` between backticks are code."""
+    code = Markup("<code>{}</code>")
+    parts = [code.format(part) if index % 2 else escape(part) for index, part in enumerate(text.split("`"))]
+    return Markup("").join(parts)
 
 
 def _moment(at: datetime) -> str:

@@ -130,7 +130,9 @@ def _check_view(state: CheckState, now: datetime) -> CheckView:
     late = now - max(state.next_slot, state.last_finished)
     if late <= max(_OVERDUE, timedelta(seconds=2 * (state.interval_s or 0))):
         return CheckView(state, state.status, state.message)
-    age = format_duration(timedelta(seconds=int((now - state.last_finished).total_seconds())))
+    age_s = int((now - state.last_finished).total_seconds())
+    # Whole minutes: a text that changes every second would have to be drawn and sent every second.
+    age = format_duration(timedelta(seconds=age_s if age_s < 120 else age_s // 60 * 60))
     return CheckView(state, Status.UNKNOWN, f"no result for {age}; the last was {state.status}", late.total_seconds())
 
 

@@ -60,6 +60,7 @@ def test_before_the_first_result(client: Client):
     html = client("/").text
     assert "Nothing has been checked yet" in html
     assert "busta up" in html
+    assert "What is wrong now" not in html
 
 
 def test_without_sources(tmp_path):
@@ -76,6 +77,12 @@ def test_monitoring_that_stopped_is_loud(installation: Installation):
         html = client("/").text
     assert "Monitoring is not running" in html
     assert "last sign of life" in html
+
+
+def test_the_reference_tells_every_route(client: Client):
+    html = client("/docs").text
+    assert "<code>/health/sources/{source}</code>" in html
+    assert "<code>busta sources show</code>" in html
 
 
 def test_hostile_names_and_messages_stay_text(tmp_path):
@@ -131,8 +138,8 @@ def test_the_page_loads_nothing_from_elsewhere(client: Client):
         for _tag, attributes in Tags(client(url).text).found:
             target = attributes.get("src") or (attributes.get("href") if _tag in ("link", "script") else None)
             if target:
-                assert target.startswith("/static/"), target
-                answer = client(target)
+                assert target.startswith("static/"), target
+                answer = client(f"/{target}")
                 assert answer.status == 200
                 assert "immutable" in answer.headers["cache-control"]
 

@@ -197,7 +197,7 @@
 
   async function ask() {
     const headers = etag ? { "If-None-Match": etag } : {};
-    const response = await fetch("/status/fragment", { headers, cache: "no-store", signal: AbortSignal.timeout(GIVE_UP_MS) });
+    const response = await fetch("status/fragment", { headers, cache: "no-store", signal: AbortSignal.timeout(GIVE_UP_MS) });
     if (response.status === 503) {
       bad("The status cannot be read");
       return;

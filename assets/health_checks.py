@@ -4,8 +4,8 @@ The run scheduled for 12:00 serves 12:00:10 to 12:01:10, so its start never dela
 covers until it takes over, and the store sees to it that no slot is executed twice.
 """
 
-import math
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -14,6 +14,7 @@ from assets.interrupts import stoppable
 from assets.sources import source_keys
 from assets.status_reports import Reporter, due_now
 from monitoring_pipeline.app import Monitoring
+from monitoring_pipeline.checks.run import Served
 from monitoring_pipeline.records import Status
 from monitoring_pipeline.reports import Overview
 
@@ -55,12 +56,12 @@ def health_checks(
     reporter.remind(view for view in overview.sources if view.source.id in due)
     return dg.MaterializeResult(
         metadata={
-            "window": f"{start:%H:%M:%S} - {end:%H:%M:%S} UTC",
-            **_numbers(served),
-            "reported": reporter.reported,
             "status": f"{overview.status.value}: {overview.reason}" if overview.reason else overview.status.value,
             "components": dg.MetadataValue.md(component_table(overview)),
             "not healthy": dg.MetadataValue.md(worst_table(overview)),
+            "window": f"{start:%H:%M:%S} - {end:%H:%M:%S} UTC",
+            **_numbers(served),
+            "reported": reporter.reported,
         }
     )
 
@@ -70,14 +71,9 @@ def _scheduled(tags: Mapping[str, str]) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def _numbers(served: object) -> dict[str, int | float]:
-    """The run's figures by name; a figure that nothing was measured for is left out."""
-    values = {name: getattr(served, name) for name in getattr(served, "__dataclass_fields__", ())}
-    return {
-        name: round(value, 3) if isinstance(value, float) else value
-        for name, value in values.items()
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    }
+def _numbers(served: Served) -> dict[str, int | float]:
+    """The run's figures by name."""
+    return {name: value for name, value in asdict(served).items() if isinstance(value, (int, float))}
 
 
 def component_table(overview: Overview) -> str:

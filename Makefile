@@ -55,7 +55,7 @@ bench: $(VENV)/.installed-dev  ## Every benchmark, a table each
 
 docs: $(VENV)/.installed-dev  ## Write the generated pages of docs/ anew
 	$(BIN)/python -m monitoring_pipeline.config.reference
-	$(BIN)/python -m monitoring_pipeline.cli.reference
+	$(BIN)/python -m monitoring_pipeline.cli.reference > docs/cli.md
 
 lock:  ## Resolve the locks anew (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \

@@ -16,6 +16,7 @@ from pydantic import BaseModel, SecretStr
 from monitoring_pipeline import __version__
 from monitoring_pipeline.checks.check import BoundCheck, Check, check_kinds
 from monitoring_pipeline.checks.spec import ExecutionSpec
+from monitoring_pipeline.config.anchoring import absolute, anchored
 from monitoring_pipeline.config.config import Config
 from monitoring_pipeline.config.documents import Document, read_document
 from monitoring_pipeline.config.expansion import Expanded, Expansion
@@ -170,7 +171,7 @@ class _Loading:
         check_cron(fields, self.problems)
         check = validate(model, fields, self.problems)
         if check is not None:
-            yield BuiltCheck(f"{source}/{check.id}", check, fields)
+            yield BuiltCheck(f"{source}/{check.id}", anchored(check, self.path.absolute().parent), fields)
 
     def _unknown_kind(self, kind: Any) -> str:
         name = kind.text if isinstance(kind, Scalar) else ""
@@ -241,10 +242,10 @@ def _without_lineage(source: Source, gone: set[str]) -> Source:
 
 def _resolved(stores: StoresSpec, folder: Path) -> StoresSpec:
     """Absolute paths, and the URL of the operational store. Relative ones count from `folder`."""
-    directory = folder / stores.directory.expanduser()
+    directory = absolute(stores.directory, folder)
     url = stores.operational.get_secret_value() if stores.operational else f"sqlite:///{directory / 'operational.db'}"
     relative = url.removeprefix("sqlite:///")
     if relative != url and relative and not relative.startswith(("/", ":", "file:")):
         url = f"sqlite:///{folder / relative}"
-    warehouse = folder / stores.warehouse.expanduser() if stores.warehouse else directory / "warehouse.duckdb"
+    warehouse = absolute(stores.warehouse, folder) if stores.warehouse else directory / "warehouse.duckdb"
     return stores.model_copy(update={"directory": directory, "operational": SecretStr(url), "warehouse": warehouse})

@@ -156,7 +156,8 @@ def test_a_placeholder_alone_keeps_what_it_stands_for(load: Load) -> None:
 
 
 def test_relative_stores_count_from_the_file(load: Load, tmp_path: Path) -> None:
-    config = load("stores: {operational: 'sqlite:///ops/x.db', warehouse: w/x.duckdb}\n")
+    config = load("stores: {operational: 'sqlite:///ops/x.db', warehouse: w/x.duckdb, directory: ~no-such-user/x}\n")
+    assert config.stores.directory == tmp_path / "~no-such-user" / "x"
     assert config.stores.operational is not None
     assert config.stores.operational.get_secret_value() == f"sqlite:///{tmp_path}/ops/x.db"
     assert config.stores.warehouse == tmp_path / "w" / "x.duckdb"
@@ -164,6 +165,20 @@ def test_relative_stores_count_from_the_file(load: Load, tmp_path: Path) -> None
 
 def test_a_name_of_this_folder_with_glob_signs_can_be_included(load: Load) -> None:
     assert load("include: ['*/s.yaml']\n", {"a[1]/s.yaml": "sources: [{id: x}]\n"}).sources[0].id == "x"
+
+
+def test_relative_paths_of_checks_count_from_the_file(load: Load, tmp_path: Path) -> None:
+    text = """\
+        execution: {allow_commands: true}
+        sources:
+          - id: a
+            checks:
+              - {kind: command, argv: [ls], cwd: here}
+              - {kind: python, call: "m:f", path: [code, /opt/code]}
+        """
+    command, python = (bound.check.model_dump() for bound in load(text).checks)
+    assert command["cwd"] == tmp_path / "here"
+    assert python["path"] == (tmp_path / "code", Path("/opt/code"))
 
 
 def test_warnings(load: Load) -> None:

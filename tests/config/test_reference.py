@@ -54,7 +54,8 @@ def test_checks_are_described_as_they_are() -> None:
 
 def test_every_kind_and_field_is_in_the_reference(tmp_path: Path) -> None:
     main([str(tmp_path / "checks.md")])
-    sections = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", (tmp_path / "checks.md").read_text(), re.DOTALL | re.MULTILINE))
+    text = (tmp_path / "checks.md").read_text()
+    sections = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE))
     for name, model in check_kinds().by_name.items():
         assert model.__doc__, f"{name} has no description"
         common = sections.get(name, "") + checks_reference().split("## ")[1]

@@ -1,0 +1,40 @@
+"""Relative paths of checks count from the configuration's folder, whatever folder a run starts in."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any, get_args
+
+from monitoring_pipeline.checks.check import Check
+
+__all__ = ["absolute", "anchored"]
+
+
+def absolute(path: Path, folder: Path) -> Path:
+    """The path counted from `folder`; `~` is the home folder where there is one."""
+    try:
+        return folder / path.expanduser()
+    except RuntimeError:  # ~nobody-we-know
+        return folder / path
+
+
+def anchored(check: Check, folder: Path) -> Check:
+    """The check with its relative `Path` fields made absolute; `~` is the home folder."""
+    changed: dict[str, Any] = {}
+    for name in _path_fields(type(check)):
+        value = getattr(check, name)
+        if isinstance(value, Path):
+            changed[name] = absolute(value, folder)
+        elif isinstance(value, tuple):
+            changed[name] = tuple(absolute(part, folder) if isinstance(part, Path) else part for part in value)
+    return check.model_copy(update=changed) if changed else check
+
+
+@cache
+def _path_fields(kind: type[Check]) -> tuple[str, ...]:
+    return tuple(name for name, info in kind.model_fields.items() if _names_path(info.annotation))
+
+
+def _names_path(annotation: Any) -> bool:
+    return annotation is Path or any(_names_path(part) for part in get_args(annotation))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from monitoring_pipeline.cli import output, tables
@@ -28,18 +29,18 @@ def watch(
     *,
     stop: threading.Event | None = None,
     console: Console | None = None,
-    quiet_at_first: bool = False,
+    since: datetime | None = None,
 ) -> Overview:
     """Shows what `read` answers, every second, until Ctrl-C or `stop`; returns the last of it.
 
     Without a terminal it prints one line whenever the status of a source changes, beginning with all
-    of them or, `quiet_at_first`, with those that were checked at least once.
+    of them, or with those that were checked `since` a moment.
     """
     stop = stop or threading.Event()
     console = console or output.console()
     if console.is_terminal:
         return _live(read, chosen, stop, console)
-    return _lines(read, chosen, stop, console, quiet_at_first=quiet_at_first)
+    return _lines(read, chosen, stop, console, since)
 
 
 def _live(
@@ -63,14 +64,14 @@ def _live(
 
 def _lines(
     read: Callable[[], Overview], chosen: Callable[[Overview], Sequence[SourceView]], stop: threading.Event,
-    console: Console, *, quiet_at_first: bool,
+    console: Console, since: datetime | None,
 ) -> Overview:  # fmt: skip
     known: dict[str, Status] = {}
     overview, cost = _timed(read)
     try:
         while True:
             for view in tables.worst_first(chosen(overview)):
-                if quiet_at_first and view.last_checked is None:
+                if since is not None and (view.last_checked is None or view.last_checked < since):
                     continue
                 if known.get(view.source.id) is not view.status:
                     known[view.source.id] = view.status

@@ -29,7 +29,8 @@ def json_option(command: CommandT) -> CommandT:
 
 def config_file() -> Path:
     """The file that --config, $BUSTA_CONFIG or the default name; it need not exist."""
-    given = click.get_current_context().find_root().obj
+    # From the parameters and not from what the group left: while the shell completes, no group is run.
+    given = click.get_current_context().find_root().params.get("config_path")
     return given if isinstance(given, Path) else Path(os.environ.get(CONFIG_VARIABLE) or "monitoring.yaml")
 
 

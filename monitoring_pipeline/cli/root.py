@@ -61,7 +61,7 @@ def _told(error: BaseException) -> int:
         return exits.OK
     lines, code = _in_words(error)
     for line in lines:
-        click.secho(f"busta: {line}", fg="red", err=True)
+        click.secho(f"busta: {line}", fg=None if os.environ.get("NO_COLOR") else "red", err=True)
     if code == exits.UNEXPECTED and os.environ.get("BUSTA_TRACEBACK"):
         import traceback
 
@@ -120,12 +120,10 @@ def _epilog() -> str:
     help=f"The configuration file. [default: ${CONFIG_VARIABLE}, else ./monitoring.yaml]",
 )
 @click.version_option(__version__, "--version", prog_name="busta", message="%(prog)s %(version)s")
-@click.pass_context
-def busta(ctx: click.Context, config_path: Path | None) -> None:
+def busta(config_path: Path | None) -> None:  # its parameter is read by `opening.config_file`
     """Watches data sources: what is up, what is not, since when and why.
 
     \b
     busta init       finds what can be watched on this machine and writes monitoring.yaml
     busta up         starts watching, with Dagster, the API and a live table
     """
-    ctx.obj = config_path

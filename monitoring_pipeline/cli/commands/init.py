@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +75,8 @@ def _refuse_existing(files: Sequence[Path]) -> None:
 
 
 def _look(folder: Path, ports: Sequence[int], *, public: bool, quiet: bool) -> Discovery:
+    import asyncio
+
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
     from monitoring_pipeline.cli import output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
 
     from monitoring_pipeline.app import Monitoring
     from monitoring_pipeline.cli.supervisor import Installation
+    from monitoring_pipeline.config import Config
 
-__all__ = ["up"]
+__all__ = ["ADDRESSES", "dagster_port", "note_addresses", "up"]
 
+ADDRESSES = "up.ports.json"
+"""The file, in the installation's folder, with the ports of the last `busta up`."""
 _DAGSTER_PORT = 3000
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -65,15 +69,27 @@ def _installation(monitoring: Monitoring, port_dagster: int | None, port_api: in
         config=config.path,
         directory=config.stores.directory,
         host=config.api.host,
-        dagster_port=port_dagster or _local_port(config.api.dagster_url) or _DAGSTER_PORT,
+        dagster_port=port_dagster or dagster_port(config),
         api_port=port_api or config.api.port,
         watched=_files(config.path),
     )
 
 
+def dagster_port(config: Config) -> int:
+    """Where Dagster's web server listens: the port of `api.dagster_url` when that is this machine, else 3000."""
+    return _local_port(config.api.dagster_url) or _DAGSTER_PORT
+
+
 def _local_port(url: str | None) -> int | None:
     parts = urlsplit(url or "")
     return parts.port if parts.hostname in _LOOPBACK else None
+
+
+def note_addresses(installation: Installation) -> None:
+    """Leaves word of where we listen, for `busta doctor` in another terminal."""
+    installation.directory.mkdir(parents=True, exist_ok=True)
+    ports = {"dagster": installation.dagster_port, "api": installation.api_port}
+    (installation.directory / ADDRESSES).write_text(json.dumps(ports))
 
 
 def _files(config: Path) -> Sequence[Path]:
@@ -94,6 +110,7 @@ class _Running:
     ) -> None:
         self.monitoring, self.installation, self.console = monitoring, installation, console
         self.with_dagster = with_dagster
+        self._began = monitoring.clock()
         self._stop = threading.Event()
         self._ready = threading.Event()
 
@@ -133,6 +150,7 @@ class _Running:
 
     def _announce(self) -> None:
         self._ready.set()
+        note_addresses(self.installation)
         host, ports = self.installation.host, self.installation
         if self.with_dagster:
             self._say(f"Dagster      http://{host}:{ports.dagster_port}")
@@ -168,7 +186,7 @@ class _Running:
 
         watch(
             self.monitoring.overview, lambda overview: overview.sources, stop=self._stop, console=self.console,
-            quiet_at_first=True,
+            since=self._began,
         )  # fmt: skip
 
     def _say(self, text: str) -> None:

@@ -1,0 +1,151 @@
+"""Writes docs/cli.md: `python -m monitoring_pipeline.cli.reference > docs/cli.md`.
+
+A test fails when the file is stale, and when `--json` prints other keys than are documented here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+
+import click
+
+from monitoring_pipeline.cli import exits
+from monitoring_pipeline.cli.root import busta
+
+__all__ = ["SHAPES", "reference"]
+
+_WIDTH = 100
+
+_INTRODUCTION = """\
+# The command line: busta
+
+<!-- Generated: python -m monitoring_pipeline.cli.reference > docs/cli.md -->
+
+`busta` shows, checks and runs one installation: the one whose `monitoring.yaml` is named by `--config`,
+else by `$BUSTA_CONFIG`, else lies in the current folder.
+
+Data goes to stdout, progress and errors to stderr, an error in one line each. Colours are off when the
+output is not a terminal or `NO_COLOR` is set. Times are shown in this machine's time zone.
+
+## Exit codes
+
+| code | meaning |
+|---|---|
+"""
+
+_JSON = """\
+
+## JSON
+
+Every command that prints data takes `--json`: one document on stdout and nothing else. Moments are
+UTC, ISO 8601 with `Z`; durations are numbers of seconds or milliseconds, as the key says; a status is
+`healthy`, `unknown`, `warning` or `critical`. Keys may be added, never removed or renamed.
+
+"""
+
+SHAPES: Mapping[str, Mapping[str, str]] = {
+    "init": {
+        "config": "path of the configuration that was written",
+        "files": "all files that were written",
+        "found": "what was found: id, group, what, where, enabled, status, message, kinds",
+    },
+    "sources health": {
+        "at": "the moment of all this",
+        "status": "of the whole system",
+        "score": "0-100, null when nothing is known",
+        "reason": "why it is not healthy",
+        "watching": "whether checks are served now: alive, heartbeat",
+        "counts": "number of sources per status",
+        "components": "id, status, score, reason, counts",
+        "sources": "as of `sources list`, those asked for, the worst first",
+    },
+    "sources list": {
+        "at": "the moment of all this",
+        "sources": (
+            "id, name, component, owner, criticality, tags, depends_on, status, score, reason, since, last_checked, "
+            "response_time_ms, breaker (state, until), checks (id, kind, critical, status, message, since, "
+            "last_finished, next_slot, response_time_ms, failures, overdue_s)"
+        ),
+    },
+    "sources show": {
+        "at": "the moment of all this",
+        "definitions": "the checks as configured, by id: kind, conditions, and what is not default",
+        "push_urls": "of heartbeat checks, by id",
+        "last_results": "as `results` of `sources history`",
+        "description": "what the source is",
+        "...": "and all keys of a source of `sources list`",
+    },
+    "sources check": {
+        "results": (
+            "source, check, kind, status, message, started, finished, response_time_ms, attempts, errors, warnings, "
+            "details, samples (metric, value, unit, tags); the worst first"
+        ),
+    },
+    "sources history": {
+        "source": "its id",
+        "check": "the check asked for, or null",
+        "since": "begin of the span",
+        "until": "end of the span",
+        "summary": (
+            "healthy, warning, critical, unknown (numbers of results), gap_slots, availability (percent of what is "
+            "known, or null), source; null without results"
+        ),
+        "results": (
+            "check, kind, slot, started, finished, status, response_time_ms, attempts, message, details, skipped, "
+            "manual; newest first"
+        ),
+        "gaps": "check, start, end, slots, reason; newest first",
+        "response_series": "60 buckets: start, count, avg_ms, p95_ms, max_ms",
+    },
+    "config validate": {
+        "path": "the file",
+        "valid": "true or false",
+        "problems": "file, line, column, path, message",
+        "warnings": "texts",
+        "sources": "how many, when valid",
+        "checks": "how many, when valid",
+        "components": "how many, when valid",
+    },
+    "doctor": {
+        "at": "the moment of the examination",
+        "config": "path of the configuration",
+        "findings": "verdict (ok, warning, problem), about, message, advice",
+    },
+}
+"""The keys of each command's document, with their meaning."""
+
+
+def reference() -> str:
+    """The whole text."""
+    codes = "".join(f"| {code} | {meaning} |\n" for code, meaning in exits.EXPLAINED.items())
+    parts = [_INTRODUCTION + codes, "\n## Commands\n"]
+    names = busta.context_settings["help_option_names"]
+    root = click.Context(
+        busta, info_name="busta", max_content_width=_WIDTH, terminal_width=_WIDTH, help_option_names=names
+    )
+    for context, command in _commands(root, busta):
+        text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+        parts.append(f"\n### {context.command_path}\n\n```text\n{text}\n```\n")
+    parts.append(_JSON)
+    for name, keys in SHAPES.items():
+        rows = "".join(f"| `{key}` | {meaning} |\n" for key, meaning in keys.items())
+        parts.append(f"### {name} --json\n\n| key | value |\n|---|---|\n{rows}\n")
+    parts.append("`config show --json` prints the resolved configuration, `config schema` a JSON Schema.\n")
+    return "".join(parts)
+
+
+def _commands(context: click.Context, command: click.Command) -> Iterator[tuple[click.Context, click.Command]]:
+    yield context, command
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            if below is not None:
+                yield from _commands(
+                    click.Context(below, context, info_name=name, max_content_width=_WIDTH, terminal_width=_WIDTH),
+                    below,
+                )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

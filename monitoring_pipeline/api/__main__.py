@@ -64,12 +64,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", type=Path, help="the configuration ($BUSTA_CONFIG, or ./monitoring.yaml)")
     parser.add_argument("--host", help="address to listen on instead of the configured one")
     parser.add_argument("--port", type=int, help="port to listen on instead of the configured one")
+    parser.add_argument("--dagster-url", help="where Dagster's web UI is instead of the configured address")
     return parser
 
 
 def _configured(options: argparse.Namespace) -> Config:
     config = load_config(config_path(options.config))
-    given = {name: getattr(options, name) for name in ("host", "port") if getattr(options, name) is not None}
+    names = ("host", "port", "dagster_url")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     return replace(config, api=config.api.model_copy(update=given))
 
 

@@ -30,22 +30,23 @@ def watch(
     stop: threading.Event | None = None,
     console: Console | None = None,
     since: datetime | None = None,
+    unwatched: str = "",
 ) -> Overview:
     """Shows what `read` answers, every second, until Ctrl-C or `stop`; returns the last of it.
 
     Without a terminal it prints one line whenever the status of a source changes, beginning with all
-    of them, or with those that were checked `since` a moment.
+    of them, or with those that were checked `since` a moment. `unwatched` is said while nobody serves.
     """
     stop = stop or threading.Event()
     console = console or output.console()
     if console.is_terminal:
-        return _live(read, chosen, stop, console)
+        return _live(read, chosen, stop, console, unwatched)
     return _lines(read, chosen, stop, console, since)
 
 
 def _live(
     read: Callable[[], Overview], chosen: Callable[[Overview], Sequence[SourceView]], stop: threading.Event,
-    console: Console,
+    console: Console, unwatched: str,
 ) -> Overview:  # fmt: skip
     from rich.live import Live
 
@@ -54,7 +55,9 @@ def _live(
         try:
             while True:
                 rows = max(3, console.height - _FRAME_ROWS - len(overview.components))
-                live.update(tables.health_view(overview, chosen(overview), rows=rows), refresh=True)
+                views, width = chosen(overview), console.width
+                shown = tables.health_view(overview, views, width=width, rows=rows, unwatched=unwatched)
+                live.update(shown, refresh=True)
                 if stop.wait(max(_REFRESH_S, cost * _SHARE)):
                     return overview
                 overview, cost = _timed(read)

@@ -59,7 +59,8 @@ def status_text(status: Status) -> Text:
     from rich.text import Text
 
     fancy, plain = _SYMBOLS[status.value]
-    utf8 = (getattr(sys.stdout, "encoding", "") or "").lower().startswith("utf")
+    # While a live display stands in for stdout it has no encoding of its own.
+    utf8 = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
     return Text(f"{fancy if utf8 else plain} {status.value}", style=_COLOURS[status.value])
 
 

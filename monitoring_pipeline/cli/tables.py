@@ -28,6 +28,9 @@ __all__ = [
     "worst_first",
 ]
 
+_NARROW = 110
+_WIDE_ONLY = ("component", "score", "response")
+
 
 def plain_table(*columns: str, **options: Any) -> Table:
     """An open table whose first column does not wrap."""
@@ -50,25 +53,29 @@ def score(value: float | None) -> str:
     return "-" if value is None else f"{value:.0f}"
 
 
-def source_table(views: Sequence[SourceView], now: datetime, *, rows: int | None = None) -> Table:
-    """One line per source, at most `rows`."""
-    table = plain_table("source", "component", "status", "score", "response", "for", "reason")
+def source_table(
+    views: Sequence[SourceView], now: datetime, *, rows: int | None = None, narrow: bool = False
+) -> Table:
+    """One line per source. With `rows` at most so many, each on one line; `narrow` leaves columns out."""
+    columns = ("source", "component", "status", "score", "response", "for", "reason")
+    kept = [number for number, name in enumerate(columns) if not (narrow and name in _WIDE_ONLY)]
+    table = plain_table(*(columns[number] for number in kept))
     for view in views[:rows]:
-        table.add_row(
+        cells = (
             view.source.id, view.source.component, status_text(view.status), score(view.score),
-            milliseconds(view.response_time_ms), since(view.since, now), _reason(view),
+            milliseconds(view.response_time_ms), since(view.since, now), _reason(view, one_line=rows is not None),
         )  # fmt: skip
+        table.add_row(*(cells[number] for number in kept))
     if rows is not None and len(views) > rows:
         table.caption = f"and {len(views) - rows} more"
     return table
 
 
-def _reason(view: SourceView) -> Text:
+def _reason(view: SourceView, *, one_line: bool) -> Text:
     from rich.text import Text
 
-    if view.status == "healthy":
-        return Text("")
-    return Text(view.reason or "no check has run yet")
+    text = "" if view.status == "healthy" else view.reason or "no check has run yet"
+    return Text(text, no_wrap=one_line, overflow="ellipsis" if one_line else "fold")
 
 
 def component_table(views: Sequence[ComponentView]) -> Table:
@@ -91,30 +98,29 @@ def headline(overview: Overview) -> Text:
     return line
 
 
-def watching(overview: Overview) -> Text | None:
-    """Says so when nobody is watching."""
-    from rich.text import Text
-
-    if overview.watch.alive:
-        return None
+def _unwatched(overview: Overview) -> str:
     beat = overview.watch.heartbeat
     seen = f"since {local(beat)} " if beat else ""
-    return Text(
-        f"Nobody is watching {seen}— `busta up` starts it, `busta sources check --all` looks once.", style="yellow"
-    )
+    return f"Nobody is watching {seen}— `busta up` starts it, `busta sources check --all` looks once."
 
 
-def health_view(overview: Overview, views: Sequence[SourceView], *, rows: int | None = None) -> Group:
-    """The headline, the components, the sources worst first."""
+def health_view(
+    overview: Overview, views: Sequence[SourceView], *, width: int, rows: int | None = None, unwatched: str = ""
+) -> Group:
+    """The headline, the components, the sources worst first, for a terminal of `width` columns.
+
+    `unwatched` is what to say while nobody serves the checks.
+    """
     from rich.console import Group
+    from rich.text import Text
 
     shown = {view.source.component for view in views}
     components = [view for view in overview.components if view.component.id in shown]
     parts: list[Any] = [headline(overview)]
-    warning = watching(overview)
-    if warning is not None:
-        parts.append(warning)
-    return Group(*parts, component_table(components), source_table(worst_first(views), overview.at, rows=rows))
+    if not overview.watch.alive:
+        parts.append(Text(unwatched or _unwatched(overview), style="yellow"))
+    sources = source_table(worst_first(views), overview.at, rows=rows, narrow=width < _NARROW)
+    return Group(*parts, component_table(components), sources)
 
 
 def facts(values: Mapping[str, Any]) -> Table:

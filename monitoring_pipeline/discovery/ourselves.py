@@ -104,7 +104,8 @@ def _warehouse(file: Path) -> dict[str, Any]:
 
 
 def _dagster(url: str) -> dict[str, Any]:
-    conditions = ["unhealthy_daemons == []", "broken_locations == []", {"warning": "failed_runs == 0"}]
+    # A few runs fail whenever everything is stopped in their midst; one failing each minute is more.
+    conditions = ["unhealthy_daemons == []", "broken_locations == []", {"warning": "failed_runs < 6"}]
     return {
         "id": "dagster",
         "name": "Dagster",

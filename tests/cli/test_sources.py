@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -208,6 +210,27 @@ def test_watch_prints_changes_until_it_is_stopped(config: Path) -> None:
         time.sleep(0.05)
     watch.stdout.close()
     assert watch.returncode == exits.WARNING
+
+
+def test_watch_in_a_terminal_shows_a_table(config: Path) -> None:
+    code = "from monitoring_pipeline.cli import main; main()"
+    command = [sys.executable, "-c", code, "--config", str(config), "sources", "health", "--watch"]
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "40", "PYTHONUTF8": "1"}
+    environment.pop("NO_COLOR", None)
+    watch = subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    shown = b""
+    while b"slow" not in shown:
+        shown += os.read(ours, 65536)
+    watch.send_signal(signal.SIGINT)
+    with contextlib.suppress(OSError):  # the terminal ends with its last user
+        while part := os.read(ours, 65536):
+            shown += part
+    assert watch.wait(30) == exits.WARNING
+    os.close(ours)
+    assert "\x1b[35m? unknown\x1b[0m" in shown.decode()
+    assert "component" in shown.decode()
 
 
 def test_an_installation_without_sources_is_told_kindly(run: Busta, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ import click
 
 from monitoring_pipeline.cli import exits
 from monitoring_pipeline.cli.opening import existing_config_file
+from monitoring_pipeline.errors import MonitoringError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,6 +55,7 @@ def up(port_dagster: int | None, port_api: int | None, *, no_dagster: bool) -> i
     for warning in monitoring.config.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
     installation = _installation(monitoring, port_dagster, port_api)
+    monitoring.keep_config(installation.last_good)
     running = _Running(monitoring, installation, console, with_dagster=not no_dagster)
     try:
         running.run()
@@ -71,7 +74,7 @@ def _installation(monitoring: Monitoring, port_dagster: int | None, port_api: in
         host=config.api.host,
         dagster_port=port_dagster or dagster_port(config),
         api_port=port_api or config.api.port,
-        watched=_files(config.path),
+        watched=config.files,
     )
 
 
@@ -90,16 +93,6 @@ def note_addresses(installation: Installation) -> None:
     installation.directory.mkdir(parents=True, exist_ok=True)
     ports = {"dagster": installation.dagster_port, "api": installation.api_port}
     (installation.directory / ADDRESSES).write_text(json.dumps(ports))
-
-
-def _files(config: Path) -> Sequence[Path]:
-    """The configuration file and everything it includes."""
-    from monitoring_pipeline.config.documents import read_document
-    from monitoring_pipeline.config.problems import Problems
-
-    problems = Problems()
-    read_document(config, environ=os.environ, problems=problems)
-    return [Path(name) for name in problems.files]
 
 
 class _Running:
@@ -131,6 +124,12 @@ class _Running:
         if self.with_dagster:
             from monitoring_pipeline.cli.supervisor import Supervisor
 
+            missing = [name for name in ("dagster", "dagster_webserver") if find_spec(name) is None]
+            if missing:
+                raise MonitoringError(
+                    f"{' and '.join(missing)} is not installed: pip install 'monitoring-pipeline[dagster]', "
+                    "or watch without it: busta up --no-dagster"
+                )
             return Supervisor(self.installation, say=self._say, check_config=self._check_config).run
         from monitoring_pipeline.cli.standalone import Standalone
 
@@ -146,7 +145,8 @@ class _Running:
         fresh = Monitoring.open(self.installation.config)
         # The store stays the one that is open: its address does not change while we run.
         self.monitoring.config = fresh.config
-        return _files(fresh.config.path)
+        fresh.keep_config(self.installation.last_good)
+        return fresh.config.files
 
     def _announce(self) -> None:
         self._ready.set()
@@ -186,7 +186,7 @@ class _Running:
 
         watch(
             self.monitoring.overview, lambda overview: overview.sources, stop=self._stop, console=self.console,
-            since=self._began,
+            since=self._began, unwatched="Scheduled checks begin within a minute.",
         )  # fmt: skip
 
     def _say(self, text: str) -> None:

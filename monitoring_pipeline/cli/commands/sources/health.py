@@ -48,5 +48,6 @@ def health(
     if as_json:
         output.emit_json(overview_document(overview, tables.worst_first(views)))
     else:
-        output.console().print(tables.health_view(overview, views))
+        console = output.console()
+        console.print(tables.health_view(overview, views, width=console.width))
     return exits.of_statuses(view.status for view in views)

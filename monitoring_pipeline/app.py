@@ -14,14 +14,15 @@ import gc
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from monitoring_pipeline.clock import Clock, system_clock, to_us
-from monitoring_pipeline.config import Config, load_config
-from monitoring_pipeline.errors import NotFound
+from monitoring_pipeline.config import Config, Texts, keep_texts, kept_texts, load_config
+from monitoring_pipeline.errors import ConfigError, NotFound
 from monitoring_pipeline.records import Result, Sample, StatusChange
 from monitoring_pipeline.store.operational import OperationalStore
 
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
     from monitoring_pipeline.checks.run import Room, Served
     from monitoring_pipeline.reports import Overview
 
-__all__ = ["CONFIG_VARIABLE", "Monitoring", "config_path"]
+__all__ = ["CONFIG_VARIABLE", "LAST_GOOD_VARIABLE", "Monitoring", "config_path"]
 
 CONFIG_VARIABLE = "BUSTA_CONFIG"
+LAST_GOOD_VARIABLE = "BUSTA_LAST_GOOD"
 T = TypeVar("T")
 
 
@@ -51,13 +53,24 @@ class Monitoring:
 
     @classmethod
     def open(cls, path: Path | None = None, clock: Clock = system_clock) -> Monitoring:
-        """Loads the configuration; stores are opened when first used. Raises ConfigError."""
-        # Thousands of checks are made and none dropped: looking for garbage meanwhile takes a third longer.
-        gc.disable()
+        """Loads the configuration; stores are opened when first used. Raises ConfigError.
+
+        Where $BUSTA_LAST_GOOD names what `keep_config` wrote, a configuration that cannot be used is
+        replaced by that, with a warning: monitoring goes on while somebody edits.
+        """
+        path = config_path(path)
         try:
-            return cls(load_config(config_path(path)), clock)
-        finally:
-            gc.enable()
+            return cls(load_config(path), clock)
+        except ConfigError as error:
+            kept = kept_texts(Path(os.environ[LAST_GOOD_VARIABLE])) if LAST_GOOD_VARIABLE in os.environ else None
+            if kept is None:
+                raise
+            config = _last_good(path, kept, error)
+            return cls(config, clock)
+
+    def keep_config(self, path: Path) -> None:
+        """Keeps this configuration, which is good, for the time when the files no longer are."""
+        keep_texts(self.config.texts, path)
 
     @cached_property
     def store(self) -> OperationalStore:
@@ -88,7 +101,7 @@ class Monitoring:
         """Serves all slots of a stretch of time; see `checks.run.serve`."""
         from monitoring_pipeline.checks.run import serve
 
-        gc.freeze()  # what is loaded stays until this process ends
+        gc.freeze()  # what is loaded stays until this process ends: do not walk it again and again
         return _run(serve(self.room(), start, end, on_changes=on_changes))
 
     def check_now(self, keys: Sequence[str], on_result: Callable[[Result], None] | None = None) -> list[Result]:
@@ -217,6 +230,15 @@ class Monitoring:
         from monitoring_pipeline.reports import overview
 
         return overview(self.store, self.config.sources, self.config.components, self.clock())
+
+
+def _last_good(path: Path, kept: Texts, error: ConfigError) -> Config:
+    try:
+        config = load_config(path, texts=kept)
+    except ConfigError:  # an environment variable is gone, say: what is wrong now is the better message
+        raise error from None
+    warning = f"the configuration cannot be used, the last good one is in force: {error.problems[0]}"
+    return replace(config, warnings=(*config.warnings, warning))
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

@@ -70,7 +70,8 @@ async def _attempt(bound: BoundCheck, around: Surroundings) -> _Attempt:
         async with asyncio.timeout(timeout_s) as limit:
             probe = await check.probe(context)
     except SourceFailure as error:
-        return _failed(Status.CRITICAL, str(error), began, values=error.values, unreachable=not error.reached and check.remote)
+        cut = check.remote and not error.reached
+        return _failed(Status.CRITICAL, str(error), began, values=error.values, unreachable=cut)
     except TimeoutError as error:
         if not limit.expired():
             return _failed(Status.UNKNOWN, f"the check failed: {error or 'TimeoutError'}", began)

@@ -2,8 +2,8 @@
 
 A check of interval T has the slots `phase + k * T` for all whole k, where the phase is a hash of its
 key: the same after every restart, on every machine. Phases are whole quarters of a second, because
-probes that begin together cost half the CPU of probes that each wake the process. A cron check has the moments of its expression.
-All moments are whole microseconds since 1970 (UTC).
+probes that begin together cost half the CPU of probes that each wake the process. A cron check has
+the moments of its expression. All moments are whole microseconds since 1970 (UTC).
 """
 
 from __future__ import annotations

@@ -94,6 +94,11 @@ class Installation:
         return self.directory.resolve() / "dagster"
 
     @property
+    def last_good(self) -> Path:
+        """Where the last configuration that could be used is kept."""
+        return self.directory / "configuration.json"
+
+    @property
     def code_socket(self) -> Path:
         """A Unix socket, for whoever reaches the code server may run code; near, as their paths are short."""
         path = self.home / "code.sock"
@@ -137,7 +142,13 @@ class Installation:
 
     def environment(self) -> dict[str, str]:
         """What the children find in their environment."""
-        return _environment({"DAGSTER_HOME": str(self.home), "BUSTA_CONFIG": str(self.config.resolve())})
+        return _environment(
+            {
+                "DAGSTER_HOME": str(self.home),
+                "BUSTA_CONFIG": str(self.config.resolve()),
+                "BUSTA_LAST_GOOD": str(self.last_good.resolve()),
+            }
+        )
 
 
 def _digest(path: Path) -> str:

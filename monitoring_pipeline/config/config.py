@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from monitoring_pipeline.checks.check import BoundCheck
 from monitoring_pipeline.checks.spec import ExecutionSpec
 from monitoring_pipeline.config.fields import ApiSpec
 from monitoring_pipeline.config.problems import mask
+from monitoring_pipeline.config.texts import Texts
 from monitoring_pipeline.records import Component, Source
 from monitoring_pipeline.store.spec import RetentionSpec, StoresSpec
 
@@ -22,7 +23,7 @@ class Config:
 
     `sources` are the enabled ones and `checks` all checks of these, disabled ones included.
     `stores` holds absolute paths and the URL of the operational store. `fingerprint` changes
-    whenever something that matters changes. `secrets` are values that no text may show.
+    whenever something that matters changes. `texts` are those of its files. `secrets` are values that no text may show.
     """
 
     path: Path
@@ -37,9 +38,15 @@ class Config:
     fingerprint: str
     secrets: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
+    texts: Texts = field(default_factory=Texts, compare=False)
 
     def __repr__(self) -> str:
         return f"Config({str(self.path)!r}, {len(self.sources)} sources, {len(self.checks)} checks)"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file it was read from, absolute."""
+        return tuple(Path(name) for name in self.texts.files)
 
     @property
     def published(self) -> Path:

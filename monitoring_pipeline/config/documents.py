@@ -113,8 +113,7 @@ class _Files:
             self.problems.add(node.mark, "an include is a path or a pattern, like sources/*.yaml")
             return
         pattern = node.value
-        names = glob.glob(str(path.parent / pattern), recursive=True)  # noqa: PTH207 - patterns may be absolute
-        found = sorted(Path(name) for name in names if Path(name).is_file())
+        found = self.problems.texts.matching(str(path.parent / pattern))
         if not found and not glob.has_magic(pattern):
             self.problems.add(node.mark, f"there is no file {str(path.parent / pattern)!r}")
         for name in found:

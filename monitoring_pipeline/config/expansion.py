@@ -262,7 +262,7 @@ def _fill_text(node: Scalar, names: _Names, problems: Problems) -> Node:
 
 def _csv_rows(path: Path, mark: Mark, problems: Problems) -> list[Fields]:
     """The rows of a CSV file with a header; cells are read like unquoted YAML."""
-    if not path.is_file():
+    if not problems.texts.has(path):
         problems.add(mark, f"there is no file {str(path)!r}")
         return []
     text = read_text(path, shown=str(path), problems=problems)

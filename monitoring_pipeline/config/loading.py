@@ -26,6 +26,7 @@ from monitoring_pipeline.config.nodes import Fields, Place, Scalar, plain
 from monitoring_pipeline.config.problems import Problems, at, hint, quoted
 from monitoring_pipeline.config.references import Built, BuiltCheck, check_cron, check_references
 from monitoring_pipeline.config.secrets import secrets_in_models, secrets_in_nodes
+from monitoring_pipeline.config.texts import Texts
 from monitoring_pipeline.config.validation import as_fields, keep_keys, validate
 from monitoring_pipeline.kinds import Kinds
 from monitoring_pipeline.records import Component, Source
@@ -34,14 +35,14 @@ from monitoring_pipeline.store.spec import RetentionSpec, StoresSpec
 __all__ = ["load_config"]
 
 
-def load_config(path: Path, *, environ: Mapping[str, str] | None = None) -> Config:
+def load_config(path: Path, *, environ: Mapping[str, str] | None = None, texts: Texts | None = None) -> Config:
     """Reads a configuration with everything it includes.
 
     Raises ConfigError with all problems at once. `environ` are the variables that `${VAR}` may
-    use; the process's own by default.
+    use; the process's own by default. With `texts` that were kept, the files are not read.
     """
     with _no_collector():
-        return _Loading(path, os.environ if environ is None else environ).config()
+        return _Loading(path, os.environ if environ is None else environ, texts or Texts()).config()
 
 
 @contextmanager
@@ -64,9 +65,9 @@ class _Head(BaseModel):
 
 
 class _Loading:
-    def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, environ: Mapping[str, str], texts: Texts) -> None:
         self.path = path
-        self.problems = Problems()
+        self.problems = Problems(texts)
         self.kinds: Kinds[Check] = check_kinds()
         self.document: Document = read_document(path, environ=environ, problems=self.problems)
         self.expanded: list[Expanded] = []
@@ -100,6 +101,7 @@ class _Loading:
             fingerprint=self._fingerprint(),
             secrets=self._secrets(stores, checks),
             warnings=self._warnings(checks),
+            texts=self.problems.texts,
         )
 
     def _head(self) -> _Head | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from monitoring_pipeline.config.nodes import Items, Mark, Node, Scalar, paths_of
+from monitoring_pipeline.config.texts import Texts
 from monitoring_pipeline.errors import ConfigError, Problem, nearest
 
 __all__ = ["SHORTEST_SECRET", "Problems", "at", "choices", "hint", "mask", "quoted"]
@@ -66,8 +67,9 @@ def quoted(node: Node) -> str:
 
 @dataclass(slots=True)
 class Problems:
-    """Collects problems and warnings; `roots` are the trees of the files, for dotted paths."""
+    """Collects problems and warnings; `texts` are the files' texts, `roots` their trees, for dotted paths."""
 
+    texts: Texts = field(default_factory=Texts)
     roots: list[Node] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     spellings: dict[str, str] = field(default_factory=dict)

@@ -75,7 +75,11 @@ def read_yaml(path: Path, *, shown: str, environ: Mapping[str, str], problems: P
 
 def read_text(path: Path, *, shown: str, problems: Problems) -> str | None:
     """The file as text, without a byte-order mark; None when it cannot be read (then a problem is added)."""
-    start = Place(shown)
+    start, name = Place(shown), str(path.absolute())
+    if problems.texts.kept:
+        if name not in problems.texts.files:
+            problems.add(start, "there is no such file")
+        return problems.texts.files.get(name)
     try:
         with path.open("rb") as stream:
             held = stream.read(_LARGEST_FILE + 1)
@@ -89,11 +93,12 @@ def read_text(path: Path, *, shown: str, problems: Problems) -> str | None:
         problems.add(start, f"the file is larger than {_LARGEST_FILE // 1_000_000} MB; split it with `include`")
         return None
     try:
-        return held.decode("utf-8-sig")
+        text = problems.texts.files[name] = held.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         place = _place(shown, held[: error.start].decode("utf-8-sig"))
         problems.add(place, "the file is not UTF-8 text; save it as UTF-8")
         return None
+    return text
 
 
 def _place(name: str, before: str) -> Place:

@@ -43,4 +43,5 @@ def since_start(connection: Connection, key: str, now: datetime) -> float | None
     newest = newest_beats(connection, key, 1)
     if not newest or newest[0]["signal"] != "start":
         return None
-    return max(0.0, (now - newest[0]["at"]).total_seconds() * 1000)
+    started: datetime = newest[0]["at"]
+    return max(0.0, (now - started).total_seconds() * 1000)

@@ -86,7 +86,8 @@ class StatusPage:
         self._later = len(overview.sources) > _ALL_INSIDE
         sections = self._sections(overview, strips)
         self._rows = {name: row for name, row in self._rows.items() if name in strips.strips}
-        wrong = sorted(filter(_is_wrong, overview.sources), key=_worst_first)
+        watching = overview.watch.alive
+        wrong = sorted((view for view in overview.sources if _is_wrong(view, watching)), key=_worst_first)
         text = self._env.get_template("fragment.html").render(
             overview=overview, head=headline(overview), sections=sections, wrong=wrong[:_WRONG_SHOWN],
             more=max(0, len(wrong) - _WRONG_SHOWN), strips=strips, version=assets_version(),
@@ -146,10 +147,11 @@ class StatusPage:
         return row
 
 
-def _is_wrong(view: SourceView) -> bool:
-    """Whether something was found: silence of ours, before the first result or after the last, says nothing."""
+def _is_wrong(view: SourceView, watching: bool) -> bool:
+    """Whether something is wrong with the source, and not only that nobody looked (yet, or any more)."""
     if view.status is Status.UNKNOWN:
-        return view.last_checked is not None and not any(check.overdue_s for check in view.checks)
+        overdue = any(check.overdue_s for check in view.checks)
+        return view.last_checked is not None and (watching or not overdue)
     return view.status is not Status.HEALTHY
 
 
@@ -174,7 +176,7 @@ def _search_words(view: SourceView) -> str:
 def _environment(monitoring: Monitoring) -> Environment:
     env = Environment(
         loader=PackageLoader("monitoring_pipeline.api"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        trim_blocks=True, lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
     env.filters.update(moment=_moment, clock=_clock, milliseconds=_milliseconds, score=_score, seconds=_seconds)
     env.filters.update(pretty=partial(json.dumps, indent=2), marked=_marked)

@@ -2,12 +2,14 @@
 
 Reading 10,000 check states takes a third of a second, far longer than an answer may. So while anybody
 asks, a keeper takes a fresh picture about once a second in a thread of its own, with each
-representation people asked for (a face) drawn once; answering hands out bytes.
+representation people asked for (a face) drawn once; answering hands out bytes. While nobody asks it
+does so four times a minute, so that the next one who comes waits for little to be drawn anew.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import hashlib
 import time
@@ -29,6 +31,8 @@ _EVERY_S = 1.0
 _FRESH_S = 5.0
 _ASKED_S = 60.0
 _SHARE = 4.0  # pause at least this many times as long as a picture takes: a fifth of one core at most
+_IDLE_EVERY_S = 15.0
+_IDLE_SHARE = 50.0
 _GZIP_FROM = 2_000
 
 
@@ -64,7 +68,8 @@ class Snapshots:
         self._read = read
         self._painters = dict(painters)
         self._asked: dict[str, float] = {}
-        self._last_asked = float("-inf")
+        self._last_asked = self._last_whole = float("-inf")
+        self._wake = asyncio.Event()
         self._snapshot: Snapshot | None = None
         self._flight: asyncio.Task[Snapshot] | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -73,8 +78,7 @@ class Snapshots:
 
     async def get(self) -> Snapshot:
         """The present, at most five seconds old. Raises what reading raised."""
-        self._last_asked = time.monotonic()
-        self._keep()
+        self._notice()
         if self._snapshot is not None and self._is_fresh(self._snapshot):
             return self._snapshot
         return await self._take()
@@ -91,8 +95,7 @@ class Snapshots:
     def warm(self, *names: str) -> None:
         """Begins to take pictures with these faces, so that the first who asks need not wait."""
         self._asked.update(dict.fromkeys(names, time.monotonic()))
-        self._last_asked = time.monotonic()
-        self._keep()
+        self._notice()
 
     async def close(self) -> None:
         """Stops taking pictures."""
@@ -114,7 +117,10 @@ class Snapshots:
 
     async def _fly(self) -> Snapshot:
         began = time.monotonic()
-        wanted = [name for name, asked in self._asked.items() if began - asked < _ASKED_S]
+        whole = began - self._last_whole >= self._idle_s()
+        wanted = [name for name, asked in self._asked.items() if whole or began - asked < _ASKED_S]
+        if whole:
+            self._last_whole = began
         picture = partial(self._picture, wanted, began)
         self._snapshot = await asyncio.get_running_loop().run_in_executor(self._thread, picture)
         self._cost_s = time.monotonic() - began
@@ -125,13 +131,20 @@ class Snapshots:
         faces = {name: Face.of(self._painters[name](overview)) for name in wanted}
         return Snapshot(overview, {view.source.id: view for view in overview.sources}, faces, began)
 
-    def _keep(self) -> None:
-        if self._keeper is None or self._keeper.done():
+    def _idle_s(self) -> float:
+        return max(_IDLE_EVERY_S, _IDLE_SHARE * self._cost_s)
+
+    def _notice(self) -> None:
+        """Somebody asks: the keeper has to be quick from now on."""
+        if self._keeper is None:
             self._keeper = asyncio.ensure_future(self._keep_fresh())
+        elif time.monotonic() - self._last_asked >= _ASKED_S:
+            self._wake.set()
+        self._last_asked = time.monotonic()
 
     async def _keep_fresh(self) -> None:
         failing = False
-        while time.monotonic() - self._last_asked < _ASKED_S:
+        while True:
             try:
                 await self._take()
             except Exception as error:
@@ -141,4 +154,8 @@ class Snapshots:
                 failing = True
             else:
                 failing = False
-            await asyncio.sleep(max(_EVERY_S, _SHARE * self._cost_s))
+            asked = time.monotonic() - self._last_asked < _ASKED_S
+            pause_s = max(_EVERY_S, _SHARE * self._cost_s) if asked else self._idle_s()
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), pause_s)

@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import uvicorn
 import yaml
@@ -155,14 +156,15 @@ def serving(monitoring: Monitoring) -> Iterator[Client]:
 
 @contextlib.contextmanager
 def process(path: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], Client]]:
-    """`python -m monitoring_pipeline.api` as a process of its own, once it answers."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "monitoring_pipeline.api", "--config", str(path), "--port", str(port), *options]
+    """`python -m monitoring_pipeline.api` as a process of its own on a port of the system's choice, once it answers."""
+    command = [sys.executable, "-m", "monitoring_pipeline.api", "--config", str(path), "--port", "0", *options]
     started = subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"})
-    client = Client(port)
     try:
-        wait_until(lambda: started.poll() is not None or answers(client))
+        wait_until(lambda: started.poll() is not None or listening(started.pid))
+        if started.poll() is not None:
+            pytest.fail(f"the API ended with {started.returncode}: {started.communicate()[1].decode()}")
+        client = Client(listening(started.pid)[0])
+        assert client("/live").status == 200
         yield started, client
     finally:
         if started.poll() is None:
@@ -170,11 +172,12 @@ def process(path: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes]
         started.communicate()
 
 
-def answers(client: Client) -> bool:
-    try:
-        return client("/live").status == 200
-    except OSError:
-        return False
+def listening(pid: int) -> list[int]:
+    """The TCP ports at which a process listens."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        found = psutil.Process(pid).net_connections("tcp")
+        return [connection.laddr.port for connection in found if connection.status == psutil.CONN_LISTEN]
+    return []
 
 
 def wait_until(condition: Any, seconds: float = 60.0) -> None:

@@ -26,7 +26,11 @@ async def find_machine(trial: Trial) -> list[Found]:
 
 async def _machine(trial: Trial) -> Found:
     paths = await asyncio.to_thread(mounts)
-    checks: list[dict[str, Any]] = [{"id": "resources", "kind": "resources", "watch": ["cpu", "memory", "load"]}]
+    # Load rather than the processors' momentary use: a burst, such as our own start, is no trouble.
+    conditions = ["memory_percent < 97", {"warning": "memory_percent < 90"}, {"warning": "load_per_core < 3"}]
+    checks: list[dict[str, Any]] = [
+        {"id": "resources", "kind": "resources", "watch": ["cpu", "memory", "load"], "conditions": conditions}
+    ]
     checks += [
         {"id": _disk_id(path), "kind": "resources", "watch": ["disk"], "path": path, "interval": "1m"} for path in paths
     ]

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from monitoring_pipeline.cli.processes import birth, stop_groups
@@ -140,6 +142,44 @@ def test_runs_go_on_after_the_kills(up: Up):
     until(lambda: [run for run in up.runs() if run["runId"] not in known and run["status"] == "STARTED"], "a new run")
 
 
+def run_processes(up: Up) -> list[psutil.Process]:
+    """The processes that serve slots now: the code server starts them."""
+    return psutil.Process(up.children["dagster-code"]).children(recursive=True)
+
+
+def newest_slot(up: Up) -> int:
+    with sqlite3.connect(up.folder / ".busta" / "operational.db", timeout=30) as store:
+        return store.execute("SELECT MAX(slot) FROM results WHERE NOT manual").fetchone()[0] or 0
+
+
+def assert_resumes(up: Up, what: str) -> None:
+    """Slots after this moment are recorded within ninety seconds, and every slot is accounted for once."""
+    now_us = time.time() * 1e6
+    until(lambda: newest_slot(up) > now_us, f"monitoring resumes after {what}", 90)
+    with sqlite3.connect(up.folder / ".busta" / "operational.db", timeout=30) as store:
+        slots = [row[0] for row in store.execute("SELECT slot FROM results WHERE source = 'orders' AND NOT manual")]
+        gaps = store.execute("SELECT start, \"end\", slots FROM gaps WHERE source = 'orders'").fetchall()
+    lost = [slot for start, end, _ in gaps for slot in range(start, end + 1, 1_000_000)]
+    assert len(set(slots)) == len(slots), "a slot was recorded twice"
+    assert len(lost) == sum(count for _, _, count in gaps)
+    assert sorted(slots + lost) == list(range(min(slots + lost), max(slots + lost) + 1, 1_000_000))
+
+
+def test_monitoring_resumes_after_its_runs_were_killed(up: Up):
+    for process in until(lambda: run_processes(up), "a run serves"):
+        process.kill()
+    assert_resumes(up, "its runs were killed")
+
+
+def test_monitoring_resumes_after_everything_was_killed_at_once(up: Up):
+    victims = [*until(lambda: run_processes(up), "a run serves"), *map(psutil.Process, up.children.values())]
+    for process in (psutil.Process(up.process.pid), *victims):
+        process.kill()
+    up.process.wait()
+    up.start()
+    assert_resumes(up, "everything was killed")
+
+
 def test_a_second_supervisor_is_refused(up: Up):
     other = Supervisor(Installation(up.folder / "monitoring.yaml", up.folder / ".busta"), say=print)
     with pytest.raises(MonitoringError, match=f"runs already .*process {up.process.pid}"):
@@ -192,8 +232,6 @@ def test_children_keep_their_byte_code_and_know_where_things_are(tmp_path: Path,
 
 
 def test_the_supervisor_itself_stays_light():
-    program = (
-        "import sys, monitoring_pipeline.cli.supervisor; print('dagster' in sys.modules or 'pydantic' in sys.modules)"
-    )
+    program = "import sys, monitoring_pipeline.cli.supervisor; print({'dagster', 'pydantic'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -20,5 +20,6 @@ def run_failures(context: dg.RunFailureSensorContext, monitoring: dg.ResourcePar
 
 def _stopped_on_purpose(event: dg.DagsterEvent) -> bool:
     """Whether the process was told to end, as when the whole deployment stops: no failure of ours."""
-    error = event.job_failure_data.error
+    data = event.event_specific_data  # none when a run was marked as failed from outside
+    error = getattr(data, "error", None)
     return error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__

@@ -158,6 +158,12 @@ class Check(BaseModel):
         host = getattr(self, "host", None) or _host_of(getattr(self, "url", None))
         return host is not None and (host in ("localhost", "::1") or host.startswith("127."))
 
+    def warm_up(self) -> None:
+        """Brings in what the first probe would wait for, and measure: client libraries, certificate stores.
+
+        A run calls it before its first slot. Whatever it raises is left to the probe to say.
+        """
+
     async def probe(self, context: ProbeContext) -> Probe:
         """Looks at the source once. See the module's text for what to return and what to raise."""
         raise NotImplementedError

@@ -218,7 +218,7 @@ def _tls_context(
     ca_file: Path | None,
     check_hostname: bool,
     check_time: bool,
-    stamp: int,  # noqa: ARG001 - only a part of the cache's key
+    stamp: int,
 ) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca_file)
     context.check_hostname = verify and check_hostname

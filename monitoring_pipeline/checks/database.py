@@ -21,7 +21,18 @@ from monitoring_pipeline.checks.connection import addresses_of
 from monitoring_pipeline.checks.threads import in_thread
 from monitoring_pipeline.errors import CheckError, MissingExtra, MonitoringError, SourceFailure, nearest
 
-__all__ = ["Answer", "DatabaseUrl", "Found", "Session", "Target", "ask", "first_row", "interrupted", "refused_write"]
+__all__ = [
+    "Answer",
+    "DatabaseUrl",
+    "Found",
+    "Session",
+    "Target",
+    "ask",
+    "bring_in",
+    "first_row",
+    "interrupted",
+    "refused_write",
+]
 
 _DIALECTS = {
     "postgresql": "postgresql",
@@ -113,6 +124,11 @@ class _Handle:
         self._abandoned = True
         if self._interrupt is not None:
             self._interrupt()
+
+
+def bring_in(url: SecretStr) -> None:
+    """Imports the driver for a URL."""
+    _dialect(_parse(url.get_secret_value(), 0).dialect)
 
 
 async def ask(

@@ -64,7 +64,7 @@ class _Collector(asyncio.Protocol):
         if self.seen > FLOOD:
             self.flooded.set()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio names it
+    def connection_lost(self, exc: Exception | None) -> None:
         self.ended.set()
 
 

@@ -197,6 +197,10 @@ class _Server:
     def _load(self) -> None:
         now = self.room.clock()
         register(self.room.store, self.room.sources, self.room.checks, now, self.room.fingerprint)
+        for bound in self.room.checks:
+            if bound.check.enabled:
+                with contextlib.suppress(Exception):  # the probe will say it
+                    bound.check.warm_up()
         with self.room.store.read() as connection:
             self.statuses = states.check_statuses(connection)
             self.breakers = {key: breaker_of(row) for key, row in states.source_rows(connection).items()}

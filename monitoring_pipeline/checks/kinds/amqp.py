@@ -44,6 +44,10 @@ class AmqpCheck(Check):
         Endpoint.parse(url.get_secret_value(), _SCHEMES)
         return url
 
+    def warm_up(self) -> None:
+        """See `Check.warm_up`."""
+        import aio_pika  # noqa: F401 - brought in
+
     async def probe(self, context: ProbeContext) -> Probe:
         """Connects and asks. Raises SourceFailure when it is refused, denied or the queue is missing."""
         try:

@@ -103,6 +103,13 @@ class DagsterCheck(Check):
         target_of(url)
         return url
 
+    def warm_up(self) -> None:
+        """See `Check.warm_up`."""
+        import httptools  # noqa: F401 - brought in
+
+        if self.url.startswith("https"):
+            tls_context(self.verify, self.ca_file)
+
     async def probe(self, context: ProbeContext) -> Probe:
         """Asks once. Raises SourceFailure when no Dagster webserver answers properly."""
         started = time.perf_counter()

@@ -47,6 +47,11 @@ class DnsCheck(Check):
             _split(server)
         return server
 
+    def warm_up(self) -> None:
+        """See `Check.warm_up`."""
+        import dns.asyncquery
+        import dns.resolver  # noqa: F401 - brought in
+
     async def probe(self, context: ProbeContext) -> Probe:
         """One question, sent again each second until it is answered."""
         query = self._query()
@@ -125,7 +130,7 @@ class _Conversation(asyncio.DatagramProtocol):
         self.query = query
         self.answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
 
-    def datagram_received(self, data: bytes, addr: Any) -> None:  # noqa: ARG002 - the socket has one peer only
+    def datagram_received(self, data: bytes, addr: Any) -> None:
         import dns.exception
         import dns.message
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, model_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.database import DatabaseUrl, ask
+from monitoring_pipeline.checks.database import DatabaseUrl, ask, bring_in
 from monitoring_pipeline.checks.deadlines import check_cron, check_zone, last_due
 from monitoring_pipeline.checks.files import scan
 from monitoring_pipeline.checks.threads import in_thread
@@ -84,6 +84,11 @@ class FreshnessCheck(Check):
     def references(self) -> tuple[str, ...]:
         """Keys that the configuration must know."""
         return (self.heartbeat,) if self.heartbeat is not None else ()
+
+    def warm_up(self) -> None:
+        """See `Check.warm_up`."""
+        if self.url is not None:
+            bring_in(self.url)
 
     async def probe(self, context: ProbeContext) -> Probe:
         """See the class."""

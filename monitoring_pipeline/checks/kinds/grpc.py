@@ -47,6 +47,10 @@ class GrpcCheck(Check):
             raise ValueError("expected host:port, without a scheme")
         return str(Endpoint.parse(f"grpc://{target}", _SCHEMES))
 
+    def warm_up(self) -> None:
+        """See `Check.warm_up`."""
+        from grpc_health.v1 import health_pb2_grpc  # noqa: F401 - brought in
+
     async def probe(self, context: ProbeContext) -> Probe:
         """Asks once. Raises SourceFailure when nothing, or nobody who knows the service, answers."""
         try:

@@ -113,6 +113,15 @@ class HttpCheck(Check):
             raise ValueError("give the request either a body or json, not both")
         return self
 
+    def warm_up(self) -> None:
+        """See `Check.warm_up`."""
+        import httptools  # noqa: F401 - brought in
+
+        if self.url.startswith("https"):
+            from cryptography import x509  # noqa: F401 - brought in
+
+            tls_context(self.verify, self.ca_file)
+
     async def probe(self, context: ProbeContext) -> Probe:
         """One exchange, and one more for each redirect followed."""
         phases = Phases()

@@ -80,6 +80,10 @@ class ObjectStoreCheck(Check):
             raise ValueError("access_key and secret_key belong together: give both or neither")
         return self
 
+    def warm_up(self) -> None:
+        """See `Check.warm_up`."""
+        from obstore.store import S3Store  # noqa: F401 - brought in
+
     async def probe(self, context: ProbeContext) -> Probe:
         """See the class."""
         await addresses_of(context, *self._address())

@@ -53,7 +53,7 @@ class PythonCheck(Check):
         folder = (info.context or {}).get("folder")
         return tuple(Path(folder) / entry for entry in path) if folder else path
 
-    async def probe(self, context: ProbeContext) -> Probe:  # noqa: ARG002 - it looks at nothing of ours
+    async def probe(self, context: ProbeContext) -> Probe:
         """Calls it. Raises SourceFailure when it did, CheckError when it gave no proper answer."""
         finished = await self._run()
         answer = _read(self.call, finished)

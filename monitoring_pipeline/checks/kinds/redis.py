@@ -56,6 +56,10 @@ class RedisCheck(Check):
         Endpoint.parse(url.get_secret_value(), _SCHEMES)
         return url
 
+    def warm_up(self) -> None:
+        """See `Check.warm_up`."""
+        from redis.asyncio import Redis  # noqa: F401 - brought in
+
     async def probe(self, context: ProbeContext) -> Probe:
         """Connects, pings and reads. Raises SourceFailure when the server denies it or is not there."""
         from redis.exceptions import RedisError

@@ -111,6 +111,10 @@ class ResourcesCheck(Check):
         named = {"process"} if self.process else set()
         return set(self.watch) | named | ({"disk"} if self.path else set())
 
+    def warm_up(self) -> None:
+        """See `Check.warm_up`."""
+        import psutil  # noqa: F401 - brought in
+
     async def probe(self, context: ProbeContext) -> Probe:
         """See the class."""
         groups = self._groups()

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.database import Answer, DatabaseUrl, ask
+from monitoring_pipeline.checks.database import Answer, DatabaseUrl, ask, bring_in
 
 __all__ = ["SqlCheck"]
 
@@ -62,6 +62,10 @@ class SqlCheck(Check):
         if not query.strip():
             raise ValueError("the query is empty; leave it out to run SELECT 1")
         return query
+
+    def warm_up(self) -> None:
+        """See `Check.warm_up`."""
+        bring_in(self.url)
 
     async def probe(self, context: ProbeContext) -> Probe:
         """See the class."""

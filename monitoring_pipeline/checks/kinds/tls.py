@@ -64,6 +64,12 @@ class TlsCheck(Check):
     starttls: Literal["none", "smtp", "imap", "postgres"] = "none"
     ca_file: Path | None = Field(None, description="PEM file of the authorities to trust instead of the system's.")
 
+    def warm_up(self) -> None:
+        """See `Check.warm_up`."""
+        from cryptography import x509  # noqa: F401 - brought in
+
+        tls_context(True, None)
+
     async def probe(self, context: ProbeContext) -> Probe:
         """One handshake when the chain is trusted, up to three when it is not."""
         try:

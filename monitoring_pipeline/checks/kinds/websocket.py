@@ -64,6 +64,10 @@ class WebsocketCheck(Check):
         target_of("http" + url[2:])
         return url
 
+    def warm_up(self) -> None:
+        """See `Check.warm_up`."""
+        import aiohttp  # noqa: F401 - brought in
+
     async def probe(self, context: ProbeContext) -> Probe:
         """One handshake, then at most one message, one answer and one ping."""
         from aiohttp import ClientError

@@ -113,6 +113,7 @@ async def check_now(
     wanted = set(keys)
     bound = [check for check in room.checks if check.key in wanted]
     register(room.store, room.sources, room.checks, room.clock(), room.fingerprint)
+    _warm_up(bound)
     gate = Gate(room.execution.concurrency)
     done: list[Result] = []
 
@@ -128,6 +129,13 @@ async def check_now(
     async with _surroundings(room) as around:
         await asyncio.gather(*(one(check) for check in bound))
     return done
+
+
+def _warm_up(checks: Sequence[BoundCheck]) -> None:
+    for bound in checks:
+        if bound.check.enabled:
+            with contextlib.suppress(Exception):  # the probe will say it
+                bound.check.warm_up()
 
 
 @contextlib.asynccontextmanager
@@ -197,10 +205,7 @@ class _Server:
     def _load(self) -> None:
         now = self.room.clock()
         register(self.room.store, self.room.sources, self.room.checks, now, self.room.fingerprint)
-        for bound in self.room.checks:
-            if bound.check.enabled:
-                with contextlib.suppress(Exception):  # the probe will say it
-                    bound.check.warm_up()
+        _warm_up(self.room.checks)
         with self.room.store.read() as connection:
             self.statuses = states.check_statuses(connection)
             self.breakers = {key: breaker_of(row) for key, row in states.source_rows(connection).items()}

@@ -38,8 +38,9 @@ def _outermost(entries: list[tuple[str, str]]) -> list[str]:
 def _registered(store: Path) -> set[str]:
     if not store.is_file():
         return set()
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(
-        sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=0.2)
-    ) as connection:
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=0.2)) as connection,
+    ):
         return {str(row[0]) for row in connection.execute("SELECT id FROM sources")}
     return set()

@@ -136,7 +136,10 @@ class Installation:
             Program("dagster-webserver", web, (self.host, self.dagster_port)),
         ]
         if self.api_port is not None:
-            api = (python, "-m", "monitoring_pipeline.api", "--host", self.host, "--port", str(self.api_port))
+            api = (
+                python, "-m", "monitoring_pipeline.api", "--host", self.host, "--port", str(self.api_port),
+                "--dagster-url", f"http://{self.host}:{self.dagster_port}",
+            )  # fmt: skip
             programs.append(Program("api", api, (self.host, self.api_port), signal.SIGTERM))
         return programs
 

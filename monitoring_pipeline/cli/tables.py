@@ -53,9 +53,7 @@ def score(value: float | None) -> str:
     return "-" if value is None else f"{value:.0f}"
 
 
-def source_table(
-    views: Sequence[SourceView], now: datetime, *, rows: int | None = None, narrow: bool = False
-) -> Table:
+def source_table(views: Sequence[SourceView], now: datetime, *, rows: int | None = None, narrow: bool = False) -> Table:
     """One line per source. With `rows` at most so many, each on one line; `narrow` leaves columns out."""
     columns = ("source", "component", "status", "score", "response", "for", "reason")
     kept = [number for number, name in enumerate(columns) if not (narrow and name in _WIDE_ONLY)]

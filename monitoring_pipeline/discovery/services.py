@@ -68,9 +68,7 @@ async def _tried(trial: Trial, listener: Listener) -> Found:
     }
     hint = protocol.hint.format(place=_place(listener)) if fell_back or not protocol.candidates(listener) else ""
     what = protocol.name + (f" ({listener.program})" if listener.program else "")
-    return Found(
-        "services", what, _place(listener), {k: v for k, v in source.items() if v}, status, message, hint
-    )
+    return Found("services", what, _place(listener), {k: v for k, v in source.items() if v}, status, message, hint)
 
 
 def _with_short_names(found: list[Found]) -> list[Found]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from sqlalchemy import select
@@ -138,7 +139,7 @@ async def test_a_run_waits_for_its_turn_while_another_serves_and_none_is_late(st
     second = await serve(place, change, change + timedelta(seconds=2))
     assert (await first).executed + second.executed == len(rows(store, "a/c"))
     slots = [row.slot for row in rows(store, "a/c")]
-    assert {later - earlier for earlier, later in zip(slots, slots[1:], strict=False)} == {1_000_000}
+    assert {later - earlier for earlier, later in pairwise(slots)} == {1_000_000}
 
 
 async def test_a_run_begins_at_once_when_nobody_serves(store: OperationalStore) -> None:

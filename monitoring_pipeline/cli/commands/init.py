@@ -31,7 +31,11 @@ _QUESTIONS = {
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
 @click.option("--public", is_flag=True, help="Watch public open data on the internet too.")
 @click.option(
-    "--port", "ports", multiple=True, type=click.IntRange(1, 65535), metavar="PORT",
+    "--port",
+    "ports",
+    multiple=True,
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
     help="Look at this port too, though it is one that the system hands out by itself.",
 )
 @json_option

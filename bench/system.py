@@ -3,8 +3,9 @@
 A real `busta up` on free ports: code server, daemon, web server, API, one run a minute, and the process
 itself. The measurement begins a few seconds after everything was checked once, the first statuses were told to
 Dagster and a scheduled run serves: the price of starting is a line of its own. It lasts whole minutes, because
-each minute has one start of a run; the history load runs every fifth, so multiples of five are fair. CPU is the kernel's account of every process, those that ended included: a parent inherits what its
-children used. Only the share of the health-check runs within all runs is from looking twice a second.
+each minute has one start of a run; the history load runs every fifth, so multiples of five are fair. CPU is the
+kernel's account of every process, those that ended included: a parent inherits what its children used. Only
+the share of the health-check runs within all runs is from looking twice a second.
 """
 
 from __future__ import annotations

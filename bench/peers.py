@@ -36,6 +36,8 @@ modules:
   http_2xx: {prober: http, timeout: 5s, http: {preferred_ip_protocol: ip4, valid_status_codes: [200]}}
 """
 _ALERTMANAGER = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
+# Half of what the exporter tells is of no use here, and dropping it is cheaper than storing it.
+_KEPT = "probe_(success|duration_seconds|http_status_code|http_duration_seconds)"
 _RULES = """\
 groups:
   - name: targets
@@ -51,6 +53,7 @@ scrape_configs:
     metrics_path: /probe
     params: {{module: [http_2xx]}}
     file_sd_configs: [{{files: [targets.json]}}]
+    metric_relabel_configs: [{{source_labels: [__name__], regex: "{kept}", action: keep}}]
     relabel_configs:
       - {{source_labels: [__address__], target_label: __param_target}}
       - {{source_labels: [__param_target], target_label: instance}}
@@ -131,7 +134,7 @@ def _stack(
     (folder / "rules.yml").write_text(_RULES)
     (folder / "prometheus.yml").write_text(
         _PROMETHEUS.format(
-            interval=interval_s, timeout=min(interval_s, 10), alertmanager=alertmanager, blackbox=blackbox
+            kept=_KEPT, interval=interval_s, timeout=min(interval_s, 10), alertmanager=alertmanager, blackbox=blackbox
         )
     )
     quiet = "--log.level=warn"

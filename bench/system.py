@@ -30,7 +30,7 @@ from bench.table import arguments, show
 __all__ = ["main", "measure_system"]
 
 _POLL_S = 0.5
-_START_S = 900
+_START_S = 1800
 _SETTLE_S = 15
 _LAST_RESULTS_S = 5
 _FULL_WINDOW_US = 58_000_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -64,9 +63,9 @@ def peak_mb(pid: int) -> float:
 
 @contextlib.contextmanager
 def running(
-    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None, grace_s: float = 30
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None, grace_s: float = 60
 ) -> Iterator[psutil.Process]:
-    """A process that is asked to stop at the end, as Ctrl-C does, and killed with all below it when it does not."""
+    """A process that is asked to stop at the end, and killed with what is left below it when it does not."""
     with log.open("wb") as output:
         # Without byte code on disk every start would compile everything anew.
         kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -76,7 +75,7 @@ def running(
         yield process
     finally:
         below = _below(process)
-        child.send_signal(signal.SIGINT)
+        child.terminate()
         try:
             child.wait(grace_s)
         except subprocess.TimeoutExpired:

@@ -156,11 +156,10 @@ def _record(path: Path) -> None:
     """Records results as they fall due, until it is stopped."""
     monitoring = Monitoring.open(path)
     recorder = Recorder(monitoring)
-    with contextlib.suppress(KeyboardInterrupt):
-        while True:
-            now = monitoring.clock()
-            recorder.step(recorder.found(), now, now)
-            time.sleep(0.5)
+    while True:
+        now = monitoring.clock()
+        recorder.step(recorder.found(), now, now)
+        time.sleep(0.5)
 
 
 # -- measuring -----------------------------------------------------------------------------------------

@@ -51,6 +51,12 @@ sources:
 """
 
 
+@pytest.fixture(autouse=True)
+def _no_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Output is as wide as it is in a pipe, whatever the terminal that started the tests."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 class Health(BaseHTTPRequestHandler):
     """Answers /health with JSON, everything else with 404."""
 

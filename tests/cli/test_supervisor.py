@@ -25,7 +25,6 @@ from monitoring_pipeline.errors import MonitoringError
 from tests.installation import write_installation
 from tests.servers import free_port
 
-pytestmark = pytest.mark.xdist_group("supervisor")
 ROOT = Path(__file__).parents[2]
 UP = """
 import sys

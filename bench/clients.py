@@ -24,8 +24,8 @@ async def _own(port: int, count: int, per_second: float) -> None:
 
     from monitoring_pipeline.checks.check import ProbeContext
     from monitoring_pipeline.checks.clients import SharedClients
-    from monitoring_pipeline.checks.connection import Phases
-    from monitoring_pipeline.checks.http_exchange import exchange, request_bytes, target_of
+    from monitoring_pipeline.checks.reach.connection import Phases
+    from monitoring_pipeline.checks.reach.http_exchange import exchange, request_bytes, target_of
     from monitoring_pipeline.checks.spec import NetworksSpec
     from monitoring_pipeline.records import Source, Status
 
@@ -43,9 +43,7 @@ async def _own(port: int, count: int, per_second: float) -> None:
         target = target_of(f"http://127.0.0.1:{port}/api-{number:05d}")
         raw = request_bytes("GET", target, {}, b"")
         async with asyncio.timeout(10):
-            answer = await exchange(
-                context, target, raw, phases=Phases(), tls=None, head_only=False, limit=1_000_000
-            )
+            answer = await exchange(context, target, raw, phases=Phases(), tls=None, head_only=False, limit=1_000_000)
         if answer.status != 200:
             raise RuntimeError(f"the target answered {answer.status}")
 

@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from monitoring_pipeline.checks.machine import mounts
+from monitoring_pipeline.checks.reach.machine import mounts
 from monitoring_pipeline.discovery.found import Found
 from monitoring_pipeline.discovery.trial import Trial
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, SecretStr, field_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.endpoint import Endpoint, causes, unreachable
+from monitoring_pipeline.checks.reach.endpoint import Endpoint, causes, unreachable
 from monitoring_pipeline.errors import MissingExtra, SourceFailure
 
 if TYPE_CHECKING:

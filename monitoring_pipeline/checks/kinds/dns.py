@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.connection import addresses_of, failure_of, place
+from monitoring_pipeline.checks.reach.connection import addresses_of, failure_of, place
 from monitoring_pipeline.errors import CheckError, SourceFailure
 
 if TYPE_CHECKING:

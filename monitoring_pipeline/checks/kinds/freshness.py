@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, model_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.database import DatabaseUrl, ask, bring_in
 from monitoring_pipeline.checks.deadlines import check_cron, check_zone, last_due
-from monitoring_pipeline.checks.files import scan
-from monitoring_pipeline.checks.threads import in_thread
+from monitoring_pipeline.checks.reach.database import DatabaseUrl, ask, bring_in
+from monitoring_pipeline.checks.reach.files import scan
+from monitoring_pipeline.checks.reach.threads import in_thread
 from monitoring_pipeline.clock import Duration, format_duration, from_us
 from monitoring_pipeline.errors import CheckError, SourceFailure
 from monitoring_pipeline.records import CheckType

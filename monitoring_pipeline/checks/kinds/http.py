@@ -14,11 +14,11 @@ from urllib.parse import urljoin
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from monitoring_pipeline.checks.certificates import read_certificate
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
 from monitoring_pipeline.checks.condition import Condition
-from monitoring_pipeline.checks.connection import Phases, tls_context
-from monitoring_pipeline.checks.http_exchange import Answer, Target, decoded, exchange, request_bytes, target_of
+from monitoring_pipeline.checks.reach.certificates import read_certificate
+from monitoring_pipeline.checks.reach.connection import Phases, tls_context
+from monitoring_pipeline.checks.reach.http_exchange import Answer, Target, decoded, exchange, request_bytes, target_of
 from monitoring_pipeline.errors import CheckError, SourceFailure
 
 __all__ = ["HttpAuth", "HttpCheck"]

@@ -19,8 +19,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, SecretStr, field_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.endpoint import Endpoint
-from monitoring_pipeline.checks.wire import Wire
+from monitoring_pipeline.checks.reach.endpoint import Endpoint
+from monitoring_pipeline.checks.reach.wire import Wire
 from monitoring_pipeline.errors import SourceFailure
 
 __all__ = ["NatsCheck"]

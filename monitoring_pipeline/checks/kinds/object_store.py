@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.connection import addresses_of
+from monitoring_pipeline.checks.reach.connection import addresses_of
 from monitoring_pipeline.errors import CheckError, SourceFailure
 
 if TYPE_CHECKING:

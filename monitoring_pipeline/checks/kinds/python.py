@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from monitoring_pipeline.checks.check import Check, Measure, Probe, ProbeContext
-from monitoring_pipeline.checks.processes import Finished, describe_exit, run_bounded
+from monitoring_pipeline.checks.reach.processes import Finished, describe_exit, run_bounded
 from monitoring_pipeline.errors import CheckError, SourceFailure
 from monitoring_pipeline.records import CheckType
 
@@ -20,9 +20,7 @@ __all__ = ["PythonCheck"]
 
 _ANSWER_LIMIT = 1024 * 1024
 _ROOT = Path(__file__).resolve().parents[3]
-_ENTRY = (
-    "import sys; sys.path.append(sys.argv[1]); from monitoring_pipeline.checks.child import main; main({answer_fd})"
-)
+_ENTRY = "import sys; sys.path.append(sys.argv[1]); from monitoring_pipeline.checks.reach.child import main; main({answer_fd})"
 
 
 class PythonCheck(Check):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.connection import Phases, connect, failure_of, place
+from monitoring_pipeline.checks.reach.connection import Phases, connect, failure_of, place
 from monitoring_pipeline.errors import SourceFailure
 
 __all__ = ["TcpCheck"]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, SecretStr, field_validator
 
 from monitoring_pipeline.checks.check import Check, Clients, Probe, ProbeContext
-from monitoring_pipeline.checks.connection import addresses_of, failure_of, tls_context
-from monitoring_pipeline.checks.http_exchange import Target, target_of
+from monitoring_pipeline.checks.reach.connection import addresses_of, failure_of, tls_context
+from monitoring_pipeline.checks.reach.http_exchange import Target, target_of
 from monitoring_pipeline.errors import NetworkDenied, SourceFailure
 
 if TYPE_CHECKING:

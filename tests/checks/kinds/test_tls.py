@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from monitoring_pipeline.checks.certificates import read_certificate
 from monitoring_pipeline.checks.check import ProbeContext
 from monitoring_pipeline.checks.kinds.tls import TlsCheck
+from monitoring_pipeline.checks.reach.certificates import read_certificate
 from monitoring_pipeline.errors import NetworkDenied, SourceFailure
 from monitoring_pipeline.records import Source
 from tests.checks.kinds.conftest import DictClients, DictFacts

@@ -17,8 +17,8 @@ from urllib.parse import quote, quote_plus
 from pydantic import AfterValidator, SecretStr
 
 from monitoring_pipeline.checks.check import ProbeContext
-from monitoring_pipeline.checks.connection import addresses_of
-from monitoring_pipeline.checks.threads import in_thread
+from monitoring_pipeline.checks.reach.connection import addresses_of
+from monitoring_pipeline.checks.reach.threads import in_thread
 from monitoring_pipeline.errors import CheckError, MissingExtra, MonitoringError, SourceFailure, nearest
 
 __all__ = [
@@ -182,7 +182,7 @@ def _ask(target: Target, query: str, max_rows: int, server_stats: bool, handle: 
 def _dialect(name: str) -> _Dialect:
     """The dialect's file, which imports its driver: before the clock runs, and only when needed."""
     try:
-        return cast(_Dialect, importlib.import_module(f"monitoring_pipeline.checks.databases.{name}"))
+        return cast(_Dialect, importlib.import_module(f"monitoring_pipeline.checks.reach.databases.{name}"))
     except ModuleNotFoundError as error:
         if error.name != "pymysql":
             raise

@@ -13,8 +13,8 @@ import pymysql
 import pymysql.connections
 from pymysql.cursors import Cursor, SSCursor
 
-from monitoring_pipeline.checks.connection import failure_of, place
-from monitoring_pipeline.checks.database import Found, Target, first_row, interrupted, refused_write
+from monitoring_pipeline.checks.reach.connection import failure_of, place
+from monitoring_pipeline.checks.reach.database import Found, Target, first_row, interrupted, refused_write
 from monitoring_pipeline.errors import CheckError, MonitoringError, SourceFailure
 
 __all__ = ["connect"]

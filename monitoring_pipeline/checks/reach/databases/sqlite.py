@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from monitoring_pipeline.checks.database import Found, Target, first_row, interrupted, refused_write
+from monitoring_pipeline.checks.reach.database import Found, Target, first_row, interrupted, refused_write
 from monitoring_pipeline.errors import CheckError, MonitoringError, SourceFailure
 
 __all__ = ["connect"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from monitoring_pipeline.checks.files import scan
+from monitoring_pipeline.checks.reach.files import scan
 from monitoring_pipeline.errors import CheckError
 
 NOBODY = 65534

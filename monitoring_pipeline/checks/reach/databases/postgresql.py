@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import psycopg
 
-from monitoring_pipeline.checks.database import Found, Target, first_row, interrupted, refused_write
+from monitoring_pipeline.checks.reach.database import Found, Target, first_row, interrupted, refused_write
 from monitoring_pipeline.errors import CheckError, MonitoringError, SourceFailure
 
 __all__ = ["connect"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from monitoring_pipeline.checks.database import Found, Target, first_row, interrupted, refused_write
+from monitoring_pipeline.checks.reach.database import Found, Target, first_row, interrupted, refused_write
 from monitoring_pipeline.errors import CheckError, MonitoringError, SourceFailure
 
 __all__ = ["connect"]

@@ -10,7 +10,7 @@ import asyncio
 import ssl
 from typing import TYPE_CHECKING
 
-from monitoring_pipeline.checks.connection import Phases, connect, failure_of, place, start_tls
+from monitoring_pipeline.checks.reach.connection import Phases, connect, failure_of, place, start_tls
 from monitoring_pipeline.errors import SourceFailure
 
 if TYPE_CHECKING:

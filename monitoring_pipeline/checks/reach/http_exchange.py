@@ -17,7 +17,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from monitoring_pipeline.checks.connection import Phases, connect, failure_of, place, start_tls
+from monitoring_pipeline.checks.reach.connection import Phases, connect, failure_of, place, start_tls
 from monitoring_pipeline.errors import SourceFailure
 
 if TYPE_CHECKING:

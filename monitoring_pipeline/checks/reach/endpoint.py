@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from monitoring_pipeline.checks.connection import addresses_of, failure_of, place, tls_context
+from monitoring_pipeline.checks.reach.connection import addresses_of, failure_of, place, tls_context
 from monitoring_pipeline.errors import CheckError, SourceFailure
 
 if TYPE_CHECKING:

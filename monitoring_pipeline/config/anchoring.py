@@ -6,9 +6,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
+from pydantic import SecretStr
+
 from monitoring_pipeline.checks.check import Check
 
-__all__ = ["absolute", "anchored"]
+__all__ = ["absolute", "anchored", "anchored_url"]
+
+_IN_FILES = ("sqlite:///", "duckdb:///")
 
 
 def absolute(path: Path, folder: Path) -> Path:
@@ -19,9 +23,24 @@ def absolute(path: Path, folder: Path) -> Path:
         return folder / path
 
 
+def anchored_url(url: str, folder: Path) -> str:
+    """The URL of a database in a file with its path counted from `folder`; any other URL as it is."""
+    for scheme in _IN_FILES:
+        path = url.removeprefix(scheme)
+        if path != url and path and not path.startswith(("/", ":", "file:")):
+            return f"{scheme}{folder / path}"
+    return url
+
+
 def anchored(check: Check, folder: Path) -> Check:
-    """The check with its relative `Path` fields made absolute; `~` is the home folder."""
+    """The check with its relative paths made absolute: `Path` fields, `path` (a pattern, say) and the
+    URLs of databases in files. `~` is the home folder."""
     changed: dict[str, Any] = {}
+    path, url = getattr(check, "path", None), getattr(check, "url", None)
+    if isinstance(path, str):
+        changed["path"] = str(absolute(Path(path), folder))
+    if isinstance(url, SecretStr) and url.get_secret_value().startswith(_IN_FILES):
+        changed["url"] = SecretStr(anchored_url(url.get_secret_value(), folder))
     for name in _path_fields(type(check)):
         value = getattr(check, name)
         if isinstance(value, Path):

@@ -16,7 +16,7 @@ from pydantic import BaseModel, SecretStr
 from monitoring_pipeline import __version__
 from monitoring_pipeline.checks.check import BoundCheck, Check, check_kinds
 from monitoring_pipeline.checks.spec import ExecutionSpec
-from monitoring_pipeline.config.anchoring import absolute, anchored
+from monitoring_pipeline.config.anchoring import absolute, anchored, anchored_url
 from monitoring_pipeline.config.config import Config
 from monitoring_pipeline.config.documents import Document, read_document
 from monitoring_pipeline.config.expansion import Expanded, Expansion
@@ -246,8 +246,6 @@ def _resolved(stores: StoresSpec, folder: Path) -> StoresSpec:
     """Absolute paths, and the URL of the operational store. Relative ones count from `folder`."""
     directory = absolute(stores.directory, folder)
     url = stores.operational.get_secret_value() if stores.operational else f"sqlite:///{directory / 'operational.db'}"
-    relative = url.removeprefix("sqlite:///")
-    if relative != url and relative and not relative.startswith(("/", ":", "file:")):
-        url = f"sqlite:///{folder / relative}"
+    url = anchored_url(url, folder)
     warehouse = absolute(stores.warehouse, folder) if stores.warehouse else directory / "warehouse.duckdb"
     return stores.model_copy(update={"directory": directory, "operational": SecretStr(url), "warehouse": warehouse})

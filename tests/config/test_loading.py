@@ -236,3 +236,24 @@ def test_a_dump_loads_to_the_same(load: Load) -> None:
     kept = [check.model_dump(exclude={"headers"}) for check in (bound.check for bound in first.checks)]
     assert [bound.check.model_dump(exclude={"headers"}) for bound in again.checks] == kept
     assert (again.retention, again.execution, again.api) == (first.retention, first.execution, first.api)
+
+
+def test_patterns_and_databases_in_files_count_from_the_file_too(load: Load, tmp_path: Path) -> None:
+    config = load(
+        """
+        sources:
+          - id: a
+            checks:
+              - {kind: file, path: "in/**/*.csv"}
+              - {kind: file, path: /srv/in/x.csv}
+              - {kind: sql, url: "sqlite:///shop.db"}
+              - {kind: sql, url: "duckdb:////srv/shop.duckdb"}
+              - {kind: sql, url: "postgresql://db.example.com/shop"}
+        """
+    )
+    file, absolute, sqlite, duckdb, postgresql = (bound.check for bound in config.checks)
+    assert file.path == f"{tmp_path}/in/**/*.csv"
+    assert absolute.path == "/srv/in/x.csv"
+    assert sqlite.url.get_secret_value() == f"sqlite:///{tmp_path}/shop.db"
+    assert duckdb.url.get_secret_value() == "duckdb:////srv/shop.duckdb"
+    assert postgresql.url.get_secret_value() == "postgresql://db.example.com/shop"

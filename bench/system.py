@@ -16,7 +16,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,7 +32,7 @@ __all__ = ["main", "measure_system"]
 _POLL_S = 0.5
 _START_S = 1800
 _SETTLE_S = 15
-_LAST_RESULTS_S = 5
+_LAST_RESULTS_S = 15
 _FULL_WINDOW_US = 58_000_000
 _PARTS = {
     "code": "--location-name",
@@ -85,6 +85,7 @@ def measure_system(config: Path, seconds: float) -> list[Row]:
         used = {part: after - began[part] for part, after in tree.accounts().items()}
         end_us = time.time_ns() // 1000
         time.sleep(_LAST_RESULTS_S)
+        tree.meet()
         found = store.between(start_us, end_us)
     return starting + _rows(found, used, tree, (end_us - start_us) / 1e6)
 
@@ -178,21 +179,17 @@ class _Store:
 
 
 @dataclass
-class _Run:
-    """A health-check run: the CPU seconds it had used when the measurement began, and when it was seen last."""
-
-    process: psutil.Process
-    before_s: float
-    last_s: float
-
-
-@dataclass
 class _Tree:
     """All processes of the system, and what is only to be seen while they live."""
 
     root: psutil.Process
     store: _Store
-    runs: dict[int, _Run] = field(default_factory=dict)
+    before_s: dict[int, float] = field(default_factory=dict)
+    """CPU seconds of every process when the measurement began, by pid."""
+    last_s: dict[int, float] = field(default_factory=dict)
+    """The same as seen last."""
+    health_checks: set[int] = field(default_factory=set)
+    """The pids of health-check runs. One is known as such once it serves, seconds after its start."""
     run_peak_mb: float = 0.0
     all_peak_mb: float = 0.0
 
@@ -220,26 +217,31 @@ class _Tree:
 
     def watch(self, seconds: float) -> None:
         """Looks at the memory of all, and at the runs that serve, until `seconds` are over."""
-        began, until = time.time(), time.monotonic() + seconds
+        until = time.monotonic() + seconds
+        self.before_s = self._each_s()
         while (left := until - time.monotonic()) > 0:
-            for pid in {runner.pid for runner in self.store.runners()} - set(self.runs):
-                self._meet(pid, began)
-            for run in self.runs.values():
-                run.last_s = max(run.last_s, cpu_s(run.process))
-                self.run_peak_mb = max(self.run_peak_mb, peak_mb(run.process.pid))
+            self._look()
+            self.meet()
+            self.run_peak_mb = max([self.run_peak_mb, *map(peak_mb, self.health_checks)])
             total = sum(map(memory_mb, [self.root, *self.root.children(recursive=True)]))
             self.all_peak_mb = max(self.all_peak_mb, total)
             time.sleep(min(left, _POLL_S))
+        self._look()
 
-    def _meet(self, pid: int, began: float) -> None:
-        with suppress(psutil.NoSuchProcess):
-            process = psutil.Process(pid)
-            used = cpu_s(process)
-            self.runs[pid] = _Run(process, used if process.create_time() < began else 0.0, used)
+    def meet(self) -> None:
+        """Learns which processes are health-check runs."""
+        self.health_checks.update(runner.pid for runner in self.store.runners())
+
+    def _look(self) -> None:
+        for pid, used in self._each_s().items():
+            self.last_s[pid] = max(used, self.last_s.get(pid, 0.0))
+
+    def _each_s(self) -> dict[int, float]:
+        return {process.pid: cpu_s(process) for process in self.root.children(recursive=True)}
 
     def health_checks_s(self) -> float:
         """CPU seconds of the health-check runs while they were watched."""
-        return sum(run.last_s - run.before_s for run in self.runs.values())
+        return sum(max(0.0, self.last_s.get(pid, 0.0) - self.before_s.get(pid, 0.0)) for pid in self.health_checks)
 
 
 def _rows(found: _Found, used: dict[str, float], tree: _Tree, seconds: float) -> list[Row]:
@@ -268,7 +270,7 @@ def _rows(found: _Found, used: dict[str, float], tree: _Tree, seconds: float) ->
         ("CPU per check: everything", each("all"), "ms"),
         *((f"CPU in all: {part}", used[part], "s") for part in _SHOWN),
         ("CPU of everything", used["all"] / seconds, "cores"),
-        ("health-check runs seen", len(tree.runs), ""),
+        ("health-check runs seen", len(tree.health_checks), ""),
         ("peak memory of a run", tree.run_peak_mb, "MB"),
         ("peak memory of everything", tree.all_peak_mb, "MB"),
     ]

@@ -20,7 +20,8 @@ __all__ = ["PythonCheck"]
 
 _ANSWER_LIMIT = 1024 * 1024
 _ROOT = Path(__file__).resolve().parents[3]
-_ENTRY = "import sys; sys.path.append(sys.argv[1]); from monitoring_pipeline.checks.reach.child import main; main({answer_fd})"
+_CHILD = "monitoring_pipeline.checks.reach.child"
+_ENTRY = f"import sys; sys.path.append(sys.argv[1]); from {_CHILD} import main; main({{answer_fd}})"
 
 
 class PythonCheck(Check):

@@ -49,8 +49,10 @@ def health_checks(
     config = monitoring.config
     start, end = window(_scheduled(context.run.tags), monitoring.clock())
     reporter = Reporter(context.instance, source_keys(config.sources))
+    if reporter.has_forgotten(monitoring.told_sources()):
+        monitoring.tell_again()
     with stoppable():
-        served = monitoring.serve(start, end, reporter.changes)
+        served = monitoring.serve(start, end, reporter.tell)
     overview = monitoring.overview()
     due = due_now((view.source.id for view in overview.sources), end.minute)
     reporter.remind(view for view in overview.sources if view.source.id in due)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from monitoring_pipeline.clock import Clock, system_clock, to_us
 from monitoring_pipeline.config import Config, Texts, keep_texts, kept_texts, load_config
 from monitoring_pipeline.errors import ConfigError, NotFound
-from monitoring_pipeline.records import Result, Sample, StatusChange
+from monitoring_pipeline.records import Result, Sample, SourceState
 from monitoring_pipeline.store.operational import OperationalStore
 
 if TYPE_CHECKING:
@@ -95,14 +95,12 @@ class Monitoring:
             self.store, config.sources, config.checks, config.execution, self.clock, config.redact, config.fingerprint
         )
 
-    def serve(
-        self, start: datetime, end: datetime, on_changes: Callable[[list[StatusChange]], None] | None = None
-    ) -> Served:
+    def serve(self, start: datetime, end: datetime, tell: Callable[[list[SourceState]], None] | None = None) -> Served:
         """Serves all slots of a stretch of time; see `checks.run.serve`."""
         from monitoring_pipeline.checks.run import serve
 
         gc.freeze()  # what is loaded stays until this process ends: do not walk it again and again
-        return _run(serve(self.room(), start, end, on_changes=on_changes))
+        return _run(serve(self.room(), start, end, tell=tell))
 
     def check_now(self, keys: Sequence[str], on_result: Callable[[Result], None] | None = None) -> list[Result]:
         """Runs checks (`source/check`) now and records them."""
@@ -115,6 +113,20 @@ class Monitoring:
         from monitoring_pipeline.checks.registry import register
 
         register(self.store, self.config.sources, self.config.checks, self.clock(), self.config.fingerprint)
+
+    def told_sources(self) -> list[str]:
+        """A few sources whose status was told before."""
+        from monitoring_pipeline.store import states
+
+        with self.store.read() as connection:
+            return states.told_before(connection, 5)
+
+    def tell_again(self) -> None:
+        """Has every status told again: whoever was told has forgotten."""
+        from monitoring_pipeline.store import states
+
+        with self.store.write() as connection:
+            states.forget_told(connection)
 
     # -- heartbeats ----------------------------------------------------------------------------------
 

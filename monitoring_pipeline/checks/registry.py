@@ -110,7 +110,7 @@ def _register_sources(connection: Connection, wanted: set[str]) -> None:
     found = set(states.source_rows(connection))
     fresh = {
         "status": Status.UNKNOWN.value, "since": None, "score": None, "reason": "not checked yet", "unreachable": 0,
-        "breaker": BreakerState.CLOSED.value, "breaker_until": None, "breaker_opened": 0,
+        "breaker": BreakerState.CLOSED.value, "breaker_until": None, "breaker_opened": 0, "told": None,
     }  # fmt: skip
     states.insert_sources(connection, [{"id": name, **fresh} for name in sorted(wanted - found)])
     states.drop_sources(connection, found - wanted)

@@ -38,7 +38,7 @@ from monitoring_pipeline.checks.slots import Schedules
 from monitoring_pipeline.checks.spec import ExecutionSpec
 from monitoring_pipeline.checks.takeover import DEAD_AFTER, Claimed, claim_due, release, take_over
 from monitoring_pipeline.clock import Clock, to_us
-from monitoring_pipeline.records import Result, Sample, Skip, Source, Status, StatusChange
+from monitoring_pipeline.records import Result, Sample, Skip, Source, SourceState, Status
 from monitoring_pipeline.store import results as hot
 from monitoring_pipeline.store import slots, states
 from monitoring_pipeline.store.operational import OperationalStore
@@ -54,9 +54,11 @@ _CLAIM_LIMIT = 5000
 _GATHER_S = 0.05
 _HEARTBEAT_S = 1.0
 _TAKE_OVER_S = 2.0
-_REPORT_S = 1.0
+_TELL_S = 1.0
+_TELL_BATCH = 10
+_TELL_SHARE = 0.1
+_INTRODUCE_SHARE = 0.02
 _STORE_RETRY_S = 1.0
-_REPORTED = "status_changes.reported"
 _REACHED = "connectivity.reached"
 
 
@@ -95,15 +97,16 @@ async def serve(
     start: datetime,
     end: datetime,
     *,
-    on_changes: Callable[[list[StatusChange]], None] | None = None,
+    tell: Callable[[list[SourceState]], None] | None = None,
 ) -> Served:
     """Serves the slots from `start` to `end`, beginning at once when nobody else serves.
 
-    `on_changes` gets committed status changes about once a second, in a worker thread; those it
-    returns from are not told again.
+    `tell` gets sources whose status moved since it was last told, about once a second, in a worker
+    thread; what it returns from is not told again. Telling may use a small share of our CPU only, so
+    that a storm of changes does not starve the checks: the worst are told first, what flaps is told once.
     """
     async with _surroundings(room) as around:
-        return await _Server(room, around, end).serve(start, on_changes)
+        return await _Server(room, around, end).serve(start, tell)
 
 
 async def check_now(
@@ -169,13 +172,13 @@ class _Server:
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self.cpu_before = time.process_time()
 
-    async def serve(self, start: datetime, on_changes: Callable[[list[StatusChange]], None] | None) -> Served:
+    async def serve(self, start: datetime, tell: Callable[[list[SourceState]], None] | None) -> Served:
         await self._in_writer(self._load)
         await self._wait_turn(start)
         background = [asyncio.ensure_future(keep_budget(self.gate, self.room.execution))]
         background.append(asyncio.ensure_future(self._know_connectivity()))
-        if on_changes is not None:
-            background.append(asyncio.ensure_future(self._report(on_changes)))
+        if tell is not None:
+            background.append(asyncio.ensure_future(self._tell(tell)))
         try:
             while self.room.clock() < self.end:
                 await self._tick(claiming=True)
@@ -187,8 +190,8 @@ class _Server:
             await asyncio.gather(*background, *self.tasks, return_exceptions=True)
             await self._in_writer(self._close)
             self.writer.shutdown()
-        if on_changes is not None:
-            await asyncio.to_thread(self._report_once, on_changes)
+        if tell is not None:
+            await asyncio.to_thread(self._tell_some, tell)
         return self._served()
 
     async def _in_writer(self, function: Callable[[], None]) -> None:
@@ -386,22 +389,30 @@ class _Server:
 
     # -- telling others ----------------------------------------------------------------------------
 
-    async def _report(self, on_changes: Callable[[list[StatusChange]], None]) -> None:
+    async def _tell(self, tell: Callable[[list[SourceState]], None]) -> None:
+        pause = _TELL_S
         while True:
-            await asyncio.sleep(_REPORT_S)
-            await asyncio.to_thread(self._report_once, on_changes)
+            await asyncio.sleep(pause)
+            pause = max(_TELL_S, await asyncio.to_thread(self._tell_some, tell))
 
-    def _report_once(self, on_changes: Callable[[list[StatusChange]], None]) -> None:
-        store = self.room.store
-        with store.read() as connection:
-            last = int(states.get_meta(connection, _REPORTED) or 0)
-            changes = states.changes_after(connection, last, 500)
-        if not changes:
-            return
+    def _tell_some(self, tell: Callable[[list[SourceState]], None]) -> float:
+        """Tells a few; answers how many seconds to wait before more are told."""
+        began, urgent = time.thread_time(), True
         try:
-            on_changes(changes)
+            urgent = self._tell_batch(tell)
         except Exception as error:  # told again next time; checks go on
-            log.warning("status changes could not be reported", error=str(error), changes=len(changes))
-        else:
-            with store.write() as connection:
-                states.set_meta(connection, _REPORTED, str(changes[-1].id))
+            log.warning("statuses could not be told", error=str(error))
+        return (time.thread_time() - began) / (_TELL_SHARE if urgent else _INTRODUCE_SHARE)
+
+    def _tell_batch(self, tell: Callable[[list[SourceState]], None]) -> bool:
+        """Tells the worst that was not told yet; answers whether it was urgent."""
+        with self.room.store.read() as connection:
+            batch = states.untold(connection, _TELL_BATCH)
+        # Sources that are well and were never told of can wait; they never delay one that is not.
+        urgent = [state for state in batch if state.told is not None or state.status is not Status.HEALTHY]
+        batch = urgent or batch
+        if batch:
+            tell(batch)
+            with self.room.store.write() as connection:
+                states.mark_told(connection, {state.source: state.status for state in batch})
+        return bool(urgent)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["watch"]
 
 _REFRESH_S = 1.0
-_SHARE = 20  # reading the overview may cost us this fraction of the time
+_SHARE = 50  # reading the overview may cost us this fraction of the time
 _FRAME_ROWS = 12  # lines of the screen that are not sources
 
 

@@ -45,7 +45,10 @@ class CheckState:
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """The status of one source, its health score (0-100, None when nothing is known), its breaker."""
+    """The status of one source, its health score (0-100, None when nothing is known), its breaker.
+
+    `told` is the status that the scheduler's UI was told last, None when it never heard of the source.
+    """
 
     source: str
     status: Status
@@ -55,6 +58,7 @@ class SourceState:
     breaker: BreakerState = BreakerState.CLOSED
     breaker_until: datetime | None = None
     breaker_opened: int = 0
+    told: Status | None = None
 
 
 @dataclass(frozen=True, slots=True)

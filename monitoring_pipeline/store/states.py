@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, insert, or_, select, update
 
 from monitoring_pipeline.clock import from_us
 from monitoring_pipeline.records import BreakerState, CheckState, SourceState, Status, StatusChange
@@ -18,15 +18,18 @@ __all__ = [
     "check_statuses",
     "drop_checks",
     "drop_sources",
+    "forget_told",
     "get_meta",
     "insert_changes",
     "insert_checks",
     "insert_sources",
-    "last_change",
     "make_due",
+    "mark_told",
     "set_meta",
     "source_rows",
     "source_states",
+    "told_before",
+    "untold",
     "update_checks",
     "update_definitions",
     "update_sources",
@@ -175,6 +178,7 @@ def _source_state(row: Mapping[str, Any]) -> SourceState:
         breaker=BreakerState(row["breaker"]),
         breaker_until=None if row["breaker_until"] is None else from_us(row["breaker_until"]),
         breaker_opened=row["breaker_opened"],
+        told=None if row["told"] is None else Status(row["told"]),
     )
 
 
@@ -190,9 +194,45 @@ def changes_after(connection: Connection, last_id: int, limit: int) -> list[Stat
     ]  # fmt: skip
 
 
-def last_change(connection: Connection) -> int:
-    """The greatest id of a status change, 0 when there is none."""
-    return int(connection.execute(select(func.coalesce(func.max(status_changes.c.id), 0))).scalar_one())
+_TELLING_ORDER = case(
+    (and_(sources.c.told.is_(None), sources.c.status == Status.HEALTHY.value), 4),
+    (sources.c.status == Status.CRITICAL.value, 0),
+    (sources.c.status == Status.WARNING.value, 1),
+    (sources.c.status == Status.UNKNOWN.value, 2),
+    else_=3,
+)
+
+
+def untold(connection: Connection, limit: int) -> list[SourceState]:
+    """Sources whose status is not the one last told of them: the worst first, and last those that are
+    well and were never told of."""
+    query = (
+        select(sources)
+        .where(sources.c.since.is_not(None), or_(sources.c.told.is_(None), sources.c.told != sources.c.status))
+        .order_by(_TELLING_ORDER, sources.c.since)
+        .limit(limit)
+    )
+    return [_source_state(dict(row)) for row in connection.execute(query).mappings()]
+
+
+def told_before(connection: Connection, limit: int) -> list[str]:
+    """Some sources of which something was told."""
+    return list(connection.execute(select(sources.c.id).where(sources.c.told.is_not(None)).limit(limit)).scalars())
+
+
+_MARK_TOLD = update(sources).where(sources.c.id == bindparam("of")).values(told=bindparam("now"))
+
+
+def mark_told(connection: Connection, statuses: Mapping[str, Status]) -> None:
+    """Remembers which status of each source was told."""
+    if statuses:
+        rows = [{"of": source, "now": status.value} for source, status in statuses.items()]
+        connection.execute(_MARK_TOLD, rows)
+
+
+def forget_told(connection: Connection) -> None:
+    """Has everything told again, as to a scheduler that lost its memory."""
+    connection.execute(update(sources).values(told=None))
 
 
 def get_meta(connection: Connection, key: str) -> str | None:

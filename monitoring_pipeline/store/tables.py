@@ -96,6 +96,7 @@ sources = Table(
     Column("breaker", String(20), nullable=False),
     Column("breaker_until", BigInteger),
     Column("breaker_opened", Integer, nullable=False),
+    Column("told", String(20)),
 )
 
 results = _log(

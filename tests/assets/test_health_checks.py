@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -51,13 +50,16 @@ def test_a_run_checks_reports_and_sums_up(monitoring: Monitoring, instance: dg.D
     assert "found (false) == true" in seen.description
 
 
-def test_a_run_does_not_tell_the_next_one_s_changes_again(monitoring: Monitoring, instance: dg.DagsterInstance):
-    job = build_defs(monitoring).resolve_job_def("health_checks_job")
-    job.execute_in_process(instance=instance)
-    with sqlite3.connect(monitoring.config.stores.directory / "operational.db") as connection:
-        told = connection.execute("SELECT value FROM meta WHERE key = 'status_changes.reported'").fetchone()
-        newest = connection.execute("SELECT max(id) FROM status_changes").fetchone()
-    assert int(told[0]) == newest[0]
+def test_what_was_told_is_not_told_again_unless_dagster_forgot_it(monitoring: Monitoring, instance: dg.DagsterInstance):
+    def reported(on: dg.DagsterInstance) -> int:
+        result = build_defs(monitoring).resolve_job_def("health_checks_job").execute_in_process(instance=on)
+        (materialization,) = result.asset_materializations_for_node("health_checks")
+        return materialization.metadata["reported"].value
+
+    assert reported(instance) == 3
+    assert reported(instance) == 0
+    with dg.instance_for_test() as empty:
+        assert reported(empty) == 3
 
 
 def evaluate(monitoring: Monitoring, minutes_ago: int) -> dg.RunRequest | dg.SkipReason:

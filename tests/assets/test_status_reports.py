@@ -10,7 +10,7 @@ from dagster._core.loader import LoadingContextForTest
 
 from assets.sources import source_keys
 from assets.status_reports import Reporter, due_now, verdict
-from monitoring_pipeline.records import Source, Status, StatusChange
+from monitoring_pipeline.records import Source, SourceState, Status
 from monitoring_pipeline.reports import SourceView
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -19,8 +19,8 @@ KEYS = source_keys(SOURCES)
 CHECK = dg.AssetCheckKey(KEYS["orders"], "health")
 
 
-def change(number: int, source: str, after: Status, reason: str = "status (500) < 400") -> StatusChange:
-    return StatusChange(number, source, NOON, Status.UNKNOWN, after, 25.0, reason)
+def state(source: str, status: Status, told: Status | None = Status.HEALTHY) -> SourceState:
+    return SourceState(source, status, NOON, 25.0, "status (500) < 400", told=told)
 
 
 def view(source: str, status: Status) -> SourceView:
@@ -44,12 +44,12 @@ def history(instance: dg.DagsterInstance, source: str) -> list[dg.AssetCheckEval
     ],
 )
 def test_only_healthy_passes_and_only_critical_is_an_error(status: Status, passed: bool, severity: str):
-    evaluation = verdict(change(1, "orders", status)).evaluation(KEYS["orders"])
+    evaluation = verdict(state("orders", status)).evaluation(KEYS["orders"])
     assert (evaluation.passed, evaluation.severity.value) == (passed, severity)
 
 
 def test_a_change_is_seen_with_reason_and_score(instance: dg.DagsterInstance):
-    Reporter(instance, KEYS).changes([change(1, "orders", Status.CRITICAL)])
+    Reporter(instance, KEYS).tell([state("orders", Status.CRITICAL)])
     (seen,) = history(instance, "orders")
     assert seen.description == "critical: status (500) < 400"
     assert {name: value.value for name, value in seen.metadata.items()} == {
@@ -57,26 +57,29 @@ def test_a_change_is_seen_with_reason_and_score(instance: dg.DagsterInstance):
     }  # fmt: skip
 
 
-def test_of_one_batch_the_newest_change_of_a_source_counts(instance: dg.DagsterInstance):
-    reporter = Reporter(instance, KEYS)
-    reporter.changes(
-        [change(3, "orders", Status.HEALTHY), change(1, "orders", Status.CRITICAL), change(2, "stock", Status.WARNING)]
-    )
-    assert reporter.reported == 2
-    assert [seen.passed for seen in history(instance, "orders")] == [True]
-
-
 def test_a_source_that_was_removed_is_passed_over(instance: dg.DagsterInstance):
     reporter = Reporter(instance, KEYS)
-    reporter.changes([change(1, "gone", Status.CRITICAL), change(2, "stock", Status.WARNING)])
+    reporter.tell([state("gone", Status.CRITICAL), state("stock", Status.WARNING)])
     assert reporter.reported == 1
 
 
-def test_what_is_well_is_told_once_and_what_is_not_again_and_again(instance: dg.DagsterInstance):
-    for _ in range(2):
-        Reporter(instance, KEYS).remind([view("orders", Status.HEALTHY), view("stock", Status.WARNING)])
-    assert len(history(instance, "orders")) == 1
-    assert len(history(instance, "stock")) == 2
+def test_what_is_not_well_is_told_again_and_of_very_many_the_worst(instance: dg.DagsterInstance):
+    Reporter(instance, KEYS).remind([view("orders", Status.HEALTHY), view("stock", Status.WARNING)])
+    assert (len(history(instance, "orders")), len(history(instance, "stock"))) == (0, 1)
+    many = [Source(f"s{number}") for number in range(40)]
+    reporter = Reporter(instance, source_keys(many))
+    reporter.remind(view(source.id, Status.CRITICAL if source.id == "s39" else Status.WARNING) for source in many)
+    assert reporter.reported == 20
+    told = dg.AssetCheckKey(source_keys(many)["s39"], "health")
+    assert instance.event_log_storage.get_asset_check_execution_history(told, limit=1)
+
+
+def test_a_new_home_knows_nothing_of_what_was_told(instance: dg.DagsterInstance):
+    reporter = Reporter(instance, KEYS)
+    assert reporter.has_forgotten(["orders"])
+    assert not reporter.has_forgotten([])
+    reporter.tell([state("orders", Status.HEALTHY, told=None)])
+    assert not reporter.has_forgotten(["orders", "stock"])
 
 
 def test_each_source_has_its_minute_of_the_hour():
@@ -87,8 +90,8 @@ def test_each_source_has_its_minute_of_the_hour():
 
 
 async def test_a_source_is_introduced_once_and_its_status_counts_at_once(instance: dg.DagsterInstance):
-    for number in (1, 2):
-        Reporter(instance, KEYS).changes([change(number, "orders", Status.CRITICAL)])
+    for told in (None, Status.HEALTHY):
+        Reporter(instance, KEYS).tell([state("orders", Status.CRITICAL, told)])
         latest = instance.event_log_storage.get_latest_asset_check_execution_by_key([CHECK])[CHECK]
         assert await latest.targets_latest_materialization(LoadingContextForTest(instance))
     assert len(instance.fetch_materializations(KEYS["orders"], limit=10).records) == 1

@@ -116,19 +116,47 @@ async def test_when_we_are_cut_off_the_source_is_unknown(store: OperationalStore
     )
 
 
-async def test_changes_are_told_until_they_were_heard(store: OperationalStore) -> None:
+async def test_statuses_are_told_until_they_were_heard_and_then_no_more(store: OperationalStore) -> None:
     heard: list[tuple[str, str]] = []
     refusals = iter([True])
 
-    def on_changes(changes: list) -> None:
+    def tell(found: list) -> None:
         if next(refusals, False):
             raise RuntimeError("the event log is locked")
-        heard.extend((change.source, change.after.value) for change in changes)
+        heard.extend((state.source, state.status.value) for state in found)
 
-    await served(
-        room(store, bound("a", interval="1s"), bound("b", interval="1s", does="refuse")), on_changes=on_changes
-    )
-    assert sorted(heard) == [("a", "healthy"), ("b", "critical")]
+    off = BreakerSpec(enabled=False)
+    place = room(store, bound("a", interval="1s"), bound("b", interval="1s", does="refuse"), breaker=off)
+    await served(place, 4, tell=tell)
+    assert heard == [("b", "critical"), ("a", "healthy")]
+    await served(place, 2, tell=tell)
+    assert len(heard) == 2
+    await served(room(store, bound("a", interval="1s"), bound("b", interval="1s"), breaker=off), 3, tell=tell)
+    assert heard[2:] == [("b", "healthy")]
+
+
+def test_the_worst_are_told_first_and_newcomers_that_are_well_last(store: OperationalStore) -> None:
+    from monitoring_pipeline.checks.registry import register
+    from monitoring_pipeline.store.states import mark_told, told_before, untold, update_sources
+
+    wanted = {
+        "new": "healthy",
+        "back": "healthy",
+        "gone": "unknown",
+        "slow": "warning",
+        "down": "critical",
+        "same": "healthy",
+    }
+    checks = [bound(name) for name in [*wanted, "never-checked"]]
+    register(store, [check.source for check in checks], checks, system_clock())
+    with store.write() as connection:
+        rows = states.source_rows(connection)
+        update_sources(connection, [{**rows[name], "status": status, "since": 1} for name, status in wanted.items()])
+        mark_told(connection, {"back": Status.CRITICAL, "same": Status.HEALTHY})
+        assert [state.source for state in untold(connection, 10)] == ["down", "slow", "gone", "back", "new"]
+        assert set(told_before(connection, 10)) == {"back", "same"}
+        states.forget_told(connection)
+        assert len(untold(connection, 10)) == 6
 
 
 async def test_a_run_waits_for_its_turn_while_another_serves_and_none_is_late(store: OperationalStore) -> None:

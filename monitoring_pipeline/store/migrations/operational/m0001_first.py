@@ -80,6 +80,7 @@ Table(
     Column("breaker", String(20), nullable=False),
     Column("breaker_until", BigInteger),
     Column("breaker_opened", Integer, nullable=False),
+    Column("told", String(20)),
 )
 
 _log(

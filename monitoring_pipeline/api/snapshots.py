@@ -32,7 +32,7 @@ _FRESH_S = 5.0
 _ASKED_S = 60.0
 _SHARE = 4.0  # pause at least this many times as long as a picture takes: a fifth of one core at most
 _IDLE_EVERY_S = 15.0
-_IDLE_SHARE = 50.0
+_IDLE_SHARE = 200.0
 _GZIP_FROM = 2_000
 
 

@@ -58,6 +58,7 @@ def record(
     touched = {result.source for result in batch}
     checks = states.check_rows(connection, touched)
     sources = states.source_rows(connection, touched)
+    before = {name: dict(row) for name, row in sources.items()}
     taken = [result for result in batch if _counts(result, checks.get(result.key), runner)]
     for result in taken:
         _move_check(checks[result.key], result, schedules.get(result.key))
@@ -66,7 +67,7 @@ def record(
     changes = _move_sources(checks, sources, to_us(now))
     hot.insert_results(connection, taken)
     states.update_checks(connection, [checks[key] for key in {result.key for result in taken}])
-    states.update_sources(connection, sources.values())
+    states.update_sources(connection, [row for name, row in sources.items() if row != before[name]])
     states.insert_changes(connection, changes)
     return Recorded(
         taken=len(taken),

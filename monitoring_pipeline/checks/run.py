@@ -15,8 +15,8 @@ import os
 import socket
 import time
 import uuid
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -57,7 +57,7 @@ _TAKE_OVER_S = 2.0
 _TELL_S = 1.0
 _TELL_BATCH = 10
 _TELL_SHARE = 0.1
-_INTRODUCE_SHARE = 0.02
+_INTRODUCE_SHARE = 0.01
 _STORE_RETRY_S = 1.0
 _REACHED = "connectivity.reached"
 
@@ -245,10 +245,21 @@ class _Server:
             return
         if outcome is not None:
             self._learn(outcome)
+        by_slot: dict[datetime, list[BoundCheck]] = defaultdict(list)
         for claim in claimed:
-            task = asyncio.ensure_future(self._run_slot(self.by_key[claim.key], claim.slot))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            by_slot[claim.slot].append(self.by_key[claim.key])
+        for slot, bounds in by_slot.items():
+            self._spawn(self._at_slot(slot, bounds))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _at_slot(self, slot: datetime, bounds: Sequence[BoundCheck]) -> None:
+        await asyncio.sleep(max(0.0, (slot - self.room.clock()).total_seconds()))
+        for bound in bounds:
+            self._spawn(self._run_slot(bound, slot))
 
     def _commit(self, batch: list[Result], claiming: bool) -> tuple[Recorded | None, list[Claimed]]:
         room, now, clock = self.room, self.room.clock(), time.monotonic()
@@ -289,7 +300,6 @@ class _Server:
     # -- one slot ----------------------------------------------------------------------------------
 
     async def _run_slot(self, bound: BoundCheck, slot: datetime) -> None:
-        await asyncio.sleep(max(0.0, (slot - self.room.clock()).total_seconds()))
         result = self._skip(bound, slot)
         if result is None:
             async with self._source_gate(bound.source.id), self.gate:

@@ -79,7 +79,7 @@ def _lines(
                 if known.get(view.source.id) is not view.status:
                     known[view.source.id] = view.status
                     console.print(_line(view, overview), soft_wrap=True)
-            if stop.wait(max(_REFRESH_S, cost * _SHARE)):
+            if stop.wait(max(_REFRESH_S, cost * _SHARE * 2)):
                 return overview
             overview, cost = _timed(read)
     except KeyboardInterrupt:

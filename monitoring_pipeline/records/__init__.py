@@ -5,7 +5,7 @@ No I/O, no configuration parsing and no SQL here. A noun that only one room uses
 
 from monitoring_pipeline.records.result import Gap, GapReason, Result, Sample, Skip
 from monitoring_pipeline.records.source import Component, Criticality, Source
-from monitoring_pipeline.records.state import BreakerState, CheckState, SourceState, StatusChange
+from monitoring_pipeline.records.state import BreakerState, CheckState, SourceState
 from monitoring_pipeline.records.status import CheckType, Status, worst
 
 __all__ = [
@@ -22,6 +22,5 @@ __all__ = [
     "Source",
     "SourceState",
     "Status",
-    "StatusChange",
     "worst",
 ]

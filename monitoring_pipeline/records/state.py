@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from monitoring_pipeline.records.status import Status
 
-__all__ = ["BreakerState", "CheckState", "SourceState", "StatusChange"]
+__all__ = ["BreakerState", "CheckState", "SourceState"]
 
 
 class BreakerState(StrEnum):
@@ -59,16 +59,3 @@ class SourceState:
     breaker_until: datetime | None = None
     breaker_opened: int = 0
     told: Status | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StatusChange:
-    """A source's status moved from `before` to `after`; `id` grows with time."""
-
-    id: int
-    source: str
-    at: datetime
-    before: Status
-    after: Status
-    score: float | None
-    reason: str

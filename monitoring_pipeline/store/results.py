@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert
 
 from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.records import Result, Sample
 from monitoring_pipeline.store.tables import results, samples
 
-__all__ = ["insert_results", "insert_samples", "recorded_slots"]
+__all__ = ["insert_results", "insert_samples"]
 
 
 def insert_results(connection: Connection, found: Iterable[Result]) -> None:
@@ -57,9 +57,3 @@ def insert_samples(connection: Connection, numbers: Sequence[Sample]) -> None:
 
 def _json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":")) if value else "{}"
-
-
-def recorded_slots(connection: Connection, source: str, check: str) -> list[int]:
-    """The slots (microseconds) of one check that have a hot result, oldest first."""
-    query = select(results.c.slot).where(results.c.source == source, results.c.check_id == check)
-    return list(connection.execute(query.order_by(results.c.slot)).scalars())

@@ -8,11 +8,10 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, case, delete, insert, or_, select, update
 
 from monitoring_pipeline.clock import from_us
-from monitoring_pipeline.records import BreakerState, CheckState, SourceState, Status, StatusChange
+from monitoring_pipeline.records import BreakerState, CheckState, SourceState, Status
 from monitoring_pipeline.store.tables import checks, meta, sources, status_changes
 
 __all__ = [
-    "changes_after",
     "check_rows",
     "check_states",
     "check_statuses",
@@ -180,18 +179,6 @@ def _source_state(row: Mapping[str, Any]) -> SourceState:
         breaker_opened=row["breaker_opened"],
         told=None if row["told"] is None else Status(row["told"]),
     )
-
-
-def changes_after(connection: Connection, last_id: int, limit: int) -> list[StatusChange]:
-    """Status changes with a greater id, in order."""
-    query = select(status_changes).where(status_changes.c.id > last_id).order_by(status_changes.c.id).limit(limit)
-    return [
-        StatusChange(
-            id=row["id"], source=row["source"], at=from_us(row["at"]), before=Status(row["before"]),
-            after=Status(row["after"]), score=row["score"], reason=row["reason"],
-        )
-        for row in connection.execute(query).mappings()
-    ]  # fmt: skip
 
 
 _TELLING_ORDER = case(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
 from monitoring_pipeline.checks.check import BoundCheck
 from monitoring_pipeline.checks.record import Recorded, record
@@ -16,9 +17,9 @@ from monitoring_pipeline.checks.spec import BreakerSpec
 from monitoring_pipeline.checks.takeover import DEAD_AFTER, Claimed, claim_due, release, take_over
 from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.records import BreakerState, GapReason, Result, Sample, Status
-from monitoring_pipeline.store import results, slots, states
+from monitoring_pipeline.store import slots, states
 from monitoring_pipeline.store.operational import OperationalStore
-from monitoring_pipeline.store.tables import gaps, samples
+from monitoring_pipeline.store.tables import gaps, results, samples, status_changes
 from tests.checks.scripted import bound
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -71,7 +72,8 @@ class Desk:
 
     def slots(self) -> list[int]:
         with self.store.read() as connection:
-            return results.recorded_slots(connection, "orders", "c")
+            query = select(results.c.slot).where(results.c.source == "orders", results.c.check_id == "c")
+            return list(connection.execute(query.order_by(results.c.slot)).scalars())
 
     def gaps(self) -> list[tuple[str, int]]:
         with self.store.read() as connection:
@@ -184,14 +186,14 @@ def test_status_changes_are_rows_and_only_changes_are(desk: Desk) -> None:
         (claim,) = desk.claim("a")
         desk.record("a", desk.result(claim, status, message="" if status is Status.HEALTHY else "refused"))
     with desk.store.read() as connection:
-        changes = states.changes_after(connection, 0, 100)
+        changes = connection.execute(select(status_changes).order_by(status_changes.c.id)).all()
     assert [(change.before, change.after) for change in changes] == [
-        (Status.UNKNOWN, Status.HEALTHY),
-        (Status.HEALTHY, Status.CRITICAL),
-        (Status.CRITICAL, Status.HEALTHY),
+        ("unknown", "healthy"),
+        ("healthy", "critical"),
+        ("critical", "healthy"),
     ]
     assert [change.reason for change in changes] == ["", "c: refused", ""]
-    assert desk.source().since == changes[-1].at
+    assert to_us(desk.source().since) == changes[-1].at
 
 
 def test_the_breaker_survives_in_the_store(desk: Desk) -> None:

@@ -1,4 +1,4 @@
-"""Where things stand now: the latest of every check and source, and how a source's status moved."""
+"""Where things stand now: the latest of every check and every source."""
 
 from __future__ import annotations
 

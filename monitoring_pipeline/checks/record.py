@@ -20,7 +20,7 @@ from monitoring_pipeline.checks.health import CheckHealth, of_source
 from monitoring_pipeline.checks.slots import Schedule
 from monitoring_pipeline.checks.spec import BreakerSpec
 from monitoring_pipeline.clock import to_us
-from monitoring_pipeline.records import BreakerState, Result, Status
+from monitoring_pipeline.records import BreakerState, Result, Skip, Status
 from monitoring_pipeline.store import results as hot
 from monitoring_pipeline.store import states
 
@@ -96,7 +96,9 @@ def _move_check(row: Row, result: Result, schedule: Schedule | None) -> None:
     failed = result.status is Status.CRITICAL
     if result.skipped is None:
         row.update(failures=row["failures"] + 1 if failed else 0, response_time_ms=result.response_time_ms)
-    row.update(last_finished=finished, message=result.message)
+    row["last_finished"] = finished
+    if result.skipped is not Skip.BREAKER:  # why it could not be reached says more than that it was not tried
+        row["message"] = result.message
 
 
 def _move_breaker(row: Row, result: Result, spec: BreakerSpec) -> None:

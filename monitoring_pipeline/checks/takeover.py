@@ -2,8 +2,8 @@
 
 A slot is executed at most once. When the runner that claimed it died before its result was recorded,
 the slot becomes a gap and the check gets a new slot: its next regular one, or, where that is more
-than a minute away, one make-up slot now. A check that is interrupted again and again waits longer
-each time, so that a probe which kills its process cannot keep doing so.
+than a minute away, one make-up slot now. A check that is interrupted more than three times in a row
+waits longer each time, so that a probe which kills its process cannot keep doing so.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ __all__ = ["DEAD_AFTER", "Claimed", "claim_due", "release", "take_over"]
 DEAD_AFTER = timedelta(seconds=6)
 """A runner whose last heartbeat is older than this is dead."""
 _MAKE_UP_FROM_US = 60_000_000
+_TOLERATED = 3  # whoever kills our processes hits innocent checks too
 _FIRST_PAUSE_US = 60_000_000
 _LONGEST_PAUSE_US = 86_400_000_000
 
@@ -91,8 +92,8 @@ def take_over(connection: Connection, me: str, schedules: Mapping[str, Schedule]
 
 
 def _after_interruption(schedule: Schedule, slot_us: int, now_us: int, interruptions: int) -> int:
-    if interruptions > 1:
-        pause_us = min(_FIRST_PAUSE_US * 2 ** min(interruptions - 2, 20), _LONGEST_PAUSE_US)
+    if interruptions > _TOLERATED:
+        pause_us = min(_FIRST_PAUSE_US * 2 ** min(interruptions - _TOLERATED - 1, 20), _LONGEST_PAUSE_US)
         return schedule.following(now_us + pause_us)
     following = schedule.following(slot_us)
     return now_us if following - now_us > _MAKE_UP_FROM_US else following

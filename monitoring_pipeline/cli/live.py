@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["watch"]
 
 _REFRESH_S = 1.0
-_SHARE = 50  # reading the overview may cost us this fraction of the time
+_CHEAP_S = 0.1
+_SHARE = 50  # where it costs more than that, reading the overview may cost us this fraction of the time
 _FRAME_ROWS = 12  # lines of the screen that are not sources
 
 
@@ -58,7 +59,7 @@ def _live(
                 views, width = chosen(overview), console.width
                 shown = tables.health_view(overview, views, width=width, rows=rows, unwatched=unwatched)
                 live.update(shown, refresh=True)
-                if stop.wait(max(_REFRESH_S, cost * _SHARE)):
+                if stop.wait(_pause(cost)):
                     return overview
                 overview, cost = _timed(read)
         except KeyboardInterrupt:
@@ -79,7 +80,7 @@ def _lines(
                 if known.get(view.source.id) is not view.status:
                     known[view.source.id] = view.status
                     console.print(_line(view, overview), soft_wrap=True)
-            if stop.wait(max(_REFRESH_S, cost * _SHARE * 2)):
+            if stop.wait(_pause(cost)):
                 return overview
             overview, cost = _timed(read)
     except KeyboardInterrupt:
@@ -89,6 +90,10 @@ def _lines(
 def _line(view: SourceView, overview: Overview) -> str:
     reason = "" if view.status == "healthy" else f": {view.reason or 'no check has run yet'}"
     return f"{output.local(overview.at)}  {view.source.id} is {view.status}{reason}".replace("[", r"\[")
+
+
+def _pause(cost: float) -> float:
+    return max(_REFRESH_S, cost * _SHARE) if cost > _CHEAP_S else _REFRESH_S
 
 
 def _timed(read: Callable[[], Overview]) -> tuple[Overview, float]:

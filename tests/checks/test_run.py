@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -22,7 +23,15 @@ from tests.checks.scripted import PROBES, bound
 
 
 @pytest.fixture
-def store(store_url: str) -> Iterator[OperationalStore]:
+def store(tmp_path: Path) -> Iterator[OperationalStore]:
+    opened = OperationalStore.open(f"sqlite:///{tmp_path / 'operational.db'}", system_clock())
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def any_store(store_url: str) -> Iterator[OperationalStore]:
+    """One of each database, for what depends on it; the rest is the same on both and takes its time."""
     opened = OperationalStore.open(store_url, system_clock())
     yield opened
     opened.close()
@@ -45,11 +54,11 @@ def rows(store: OperationalStore, key: str) -> list:
         return connection.execute(query.order_by(results.c.slot)).all()
 
 
-async def test_slots_are_executed_recorded_and_summed_up(store: OperationalStore) -> None:
-    outcome = await served(room(store, bound("a", interval="1s"), bound("b", interval="1s", does="refuse")))
-    assert outcome.executed == len(rows(store, "a/c")) + len(rows(store, "b/c")) >= 4
+async def test_slots_are_executed_recorded_and_summed_up(any_store: OperationalStore) -> None:
+    outcome = await served(room(any_store, bound("a", interval="1s"), bound("b", interval="1s", does="refuse")))
+    assert outcome.executed == len(rows(any_store, "a/c")) + len(rows(any_store, "b/c")) >= 4
     assert outcome.statuses.keys() == {"healthy", "critical"}
-    with store.read() as connection:
+    with any_store.read() as connection:
         assert connection.execute(select(runners)).all() == []
         own = connection.execute(select(samples.c.metric).where(samples.c.source == "monitoring")).scalars()
         assert {"lateness_p99_ms", "cpu_ms_per_check"} <= set(own)
@@ -88,6 +97,7 @@ async def test_an_open_breaker_skips_keeps_the_status_and_survives_the_run(store
     last = rows(store, "db/c")[-1]
     assert (last.status, last.skipped) == ("critical", "breaker")
     with store.read() as connection:
+        assert states.check_states(connection)["db/c"].message == "connection refused by 127.0.0.1:9"
         assert states.source_states(connection)["db"].breaker is BreakerState.OPEN
 
 
@@ -116,7 +126,7 @@ async def test_when_we_are_cut_off_the_source_is_unknown(store: OperationalStore
     )
 
 
-async def test_statuses_are_told_until_they_were_heard_and_then_no_more(store: OperationalStore) -> None:
+async def test_statuses_are_told_until_they_were_heard_and_then_no_more(any_store: OperationalStore) -> None:
     heard: list[tuple[str, str]] = []
     refusals = iter([True])
 
@@ -126,16 +136,16 @@ async def test_statuses_are_told_until_they_were_heard_and_then_no_more(store: O
         heard.extend((state.source, state.status.value) for state in found)
 
     off = BreakerSpec(enabled=False)
-    place = room(store, bound("a", interval="1s"), bound("b", interval="1s", does="refuse"), breaker=off)
+    place = room(any_store, bound("a", interval="1s"), bound("b", interval="1s", does="refuse"), breaker=off)
     await served(place, 4, tell=tell)
     assert heard == [("b", "critical"), ("a", "healthy")]
     await served(place, 2, tell=tell)
     assert len(heard) == 2
-    await served(room(store, bound("a", interval="1s"), bound("b", interval="1s"), breaker=off), 3, tell=tell)
+    await served(room(any_store, bound("a", interval="1s"), bound("b", interval="1s"), breaker=off), 3, tell=tell)
     assert heard[2:] == [("b", "healthy")]
 
 
-def test_the_worst_are_told_first_and_newcomers_that_are_well_last(store: OperationalStore) -> None:
+def test_the_worst_are_told_first_and_newcomers_that_are_well_last(any_store: OperationalStore) -> None:
     from monitoring_pipeline.checks.registry import register
     from monitoring_pipeline.store.states import mark_told, told_before, untold, update_sources
 
@@ -148,8 +158,8 @@ def test_the_worst_are_told_first_and_newcomers_that_are_well_last(store: Operat
         "same": "healthy",
     }
     checks = [bound(name) for name in [*wanted, "never-checked"]]
-    register(store, [check.source for check in checks], checks, system_clock())
-    with store.write() as connection:
+    register(any_store, [check.source for check in checks], checks, system_clock())
+    with any_store.write() as connection:
         rows = states.source_rows(connection)
         update_sources(connection, [{**rows[name], "status": status, "since": 1} for name, status in wanted.items()])
         mark_told(connection, {"back": Status.CRITICAL, "same": Status.HEALTHY})
@@ -159,14 +169,14 @@ def test_the_worst_are_told_first_and_newcomers_that_are_well_last(store: Operat
         assert len(untold(connection, 10)) == 6
 
 
-async def test_a_run_waits_for_its_turn_while_another_serves_and_none_is_late(store: OperationalStore) -> None:
-    place, now = room(store, bound("a", interval="1s")), system_clock()
+async def test_a_run_waits_for_its_turn_while_another_serves_and_none_is_late(any_store: OperationalStore) -> None:
+    place, now = room(any_store, bound("a", interval="1s")), system_clock()
     change = now + timedelta(seconds=2)
     first = asyncio.ensure_future(serve(place, now, change))
     await asyncio.sleep(1)
     second = await serve(place, change, change + timedelta(seconds=2))
-    assert (await first).executed + second.executed == len(rows(store, "a/c"))
-    slots = [row.slot for row in rows(store, "a/c")]
+    assert (await first).executed + second.executed == len(rows(any_store, "a/c"))
+    slots = [row.slot for row in rows(any_store, "a/c")]
     assert {later - earlier for earlier, later in pairwise(slots)} == {1_000_000}
 
 

@@ -55,13 +55,20 @@ def assert_sound(url: str, log: Path) -> None:
         assert have | holes == set(range(first, due[check.key], schedule.interval_us)), "a slot is unaccounted for"
 
 
+def killed_at(url: str, log: Path, step: str) -> None:
+    assert start(url, log, 60, step).wait(60) == -9
+    assert start(url, log, 9).wait(60) == 0
+    assert_sound(url, log)
+
+
 @pytest.mark.parametrize("step", STEPS)
-def test_killed_at_every_step(store_url: str, tmp_path: Path, step: str) -> None:
-    log = tmp_path / "journal"
-    killed = start(store_url, log, 60, step)
-    assert killed.wait(60) == -9
-    assert start(store_url, log, 9).wait(60) == 0
-    assert_sound(store_url, log)
+def test_killed_at_every_step(tmp_path: Path, step: str) -> None:
+    killed_at(f"sqlite:///{tmp_path / 'operational.db'}", tmp_path / "journal", step)
+
+
+@pytest.mark.parametrize("step", ["after-claim", "before-record", "after-record"])
+def test_killed_at_the_steps_that_a_database_server_sees(postgres_url: str, tmp_path: Path, step: str) -> None:
+    killed_at(postgres_url, tmp_path / "journal", step)
 
 
 def test_killed_at_any_moment_while_others_take_over(store_url: str, tmp_path: Path) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
-__all__ = ["check_cron", "check_zone", "last_due", "next_due"]
+from pydantic import AfterValidator
+
+__all__ = ["Cron", "Zone", "check_cron", "check_zone", "last_due", "next_due"]
 
 # Around a change of the clocks, local time runs back or jumps by no more than this.
 _SHIFT = timedelta(hours=3)
@@ -31,6 +34,12 @@ def check_zone(name: str) -> str:
     except (KeyError, ValueError, OSError):
         raise ValueError(f"there is no time zone {name!r}; a name such as Europe/Berlin is wanted") from None
     return name
+
+
+Cron = Annotated[str, AfterValidator(check_cron)]
+"""A cron expression as a field of the YAML."""
+Zone = Annotated[str, AfterValidator(check_zone)]
+"""The name of a time zone as a field of the YAML."""
 
 
 @lru_cache(maxsize=4096)

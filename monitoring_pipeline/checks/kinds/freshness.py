@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.deadlines import check_cron, check_zone, last_due
+from monitoring_pipeline.checks.deadlines import Cron, Zone, last_due
 from monitoring_pipeline.checks.reach.database import DatabaseUrl, ask, bring_in
 from monitoring_pipeline.checks.reach.files import scan
 from monitoring_pipeline.checks.reach.threads import in_thread
@@ -29,7 +29,6 @@ _MAX_BEATS = 200
 _AHEAD = timedelta(minutes=1)
 # Numbers count seconds, milliseconds, microseconds or nanoseconds since 1970: told apart by size.
 _UNITS = ((10**11, 1), (10**14, 1_000), (10**17, 1_000_000), (10**20, 1_000_000_000))
-Zone = Annotated[str, AfterValidator(check_zone)]
 
 
 class FreshnessCheck(Check):
@@ -58,9 +57,7 @@ class FreshnessCheck(Check):
         None, pattern=r"^[\w.-]+/[\w.-]+$", description="A heartbeat check, `source/check`: its newest success counts."
     )
     max_age: Duration | None = Field(None, description="How old the newest moment may be.")
-    deadline: Annotated[str, AfterValidator(check_cron)] | None = Field(
-        None, description="When something new must have come, as a cron expression."
-    )
+    deadline: Cron | None = Field(None, description="When something new must have come, as a cron expression.")
     deadline_timezone: Zone = Field("UTC", description="The time zone in which `deadline` is read.")
     grace: Duration = Field(timedelta(0), description="How much later than the deadline is still in time.")
     window: Duration | None = Field(None, description="How long before a deadline something counts as new.")

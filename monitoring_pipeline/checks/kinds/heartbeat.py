@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import Any, ClassVar, Literal
-from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.deadlines import next_due
+from monitoring_pipeline.checks.deadlines import Cron, Zone, next_due
 from monitoring_pipeline.clock import Duration
 from monitoring_pipeline.errors import CheckError
 from monitoring_pipeline.records import CheckType
@@ -33,35 +32,14 @@ class HeartbeatCheck(Check):
     interval: Duration = Field(timedelta(seconds=10), description="How often the deadline is looked at.")
     type: CheckType = CheckType.CUSTOM
     every: Duration | None = Field(None, description="Longest normal time between two successes.")
-    expect_cron: str | None = Field(None, description="When the job runs, as a cron expression, instead of `every`.")
-    expect_timezone: str = Field("UTC", description="The time zone in which `expect_cron` is read.")
+    expect_cron: Cron | None = Field(None, description="When the job runs, as a cron expression, instead of `every`.")
+    expect_timezone: Zone = Field("UTC", description="The time zone in which `expect_cron` is read.")
     grace: Duration = Field(timedelta(minutes=1), description="How much later than expected a success may come.")
     max_duration: Duration | None = Field(None, description="How long the job may run from its start.")
 
     metrics: ClassVar[Mapping[str, str]] = {"age_s": "s", "overdue_s": "s", "duration_ms": "ms", "failures": ""}
     default_conditions: ClassVar[tuple[str, ...]] = ("overdue_s == 0", "failures == 0", "stuck == false")
     remote: ClassVar[bool] = False
-
-    @field_validator("expect_cron")
-    @classmethod
-    def _cron_is_readable(cls, expression: str | None) -> str | None:
-        if expression is not None:
-            from cronsim import CronSim, CronSimError
-
-            try:
-                CronSim(expression, datetime(2000, 1, 1, tzinfo=UTC))
-            except CronSimError as error:
-                raise ValueError(f"not a cron expression ({error}); expected five fields such as: 30 2 * * *") from None
-        return expression
-
-    @field_validator("expect_timezone")
-    @classmethod
-    def _zone_exists(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (KeyError, ValueError, OSError):
-            raise ValueError(f"there is no time zone {name!r}; expected a name such as Europe/Berlin") from None
-        return name
 
     @model_validator(mode="after")
     def _expects_one_thing(self) -> HeartbeatCheck:

@@ -198,8 +198,7 @@ class _Server:
         await asyncio.get_running_loop().run_in_executor(self.writer, function)
 
     async def _rest(self) -> None:
-        """Until the next tick is due, or a status moved."""
-        self.moved.clear()
+        """Until the next tick is due, or a status moved since the last one began."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_TICK_S):
                 await self.moved.wait()
@@ -233,6 +232,7 @@ class _Server:
     # -- one tick: record, heartbeat, take over, claim ---------------------------------------------
 
     async def _tick(self, *, claiming: bool) -> None:
+        self.moved.clear()
         batch, self.finished = self.finished, []
         try:
             commit = asyncio.get_running_loop().run_in_executor(self.writer, self._commit, batch, claiming)

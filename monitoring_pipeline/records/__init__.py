@@ -3,12 +3,16 @@
 No I/O, no configuration parsing and no SQL here. A noun that only one room uses lives in that room.
 """
 
+from monitoring_pipeline.records.alert import Alert, AlertMode, AlertState, Severity, Transition
 from monitoring_pipeline.records.result import Gap, GapReason, Result, Sample, Skip
 from monitoring_pipeline.records.source import Component, Criticality, Source
 from monitoring_pipeline.records.state import BreakerState, CheckState, SourceState
 from monitoring_pipeline.records.status import CheckType, Status, worst
 
 __all__ = [
+    "Alert",
+    "AlertMode",
+    "AlertState",
     "BreakerState",
     "CheckState",
     "CheckType",
@@ -18,9 +22,11 @@ __all__ = [
     "GapReason",
     "Result",
     "Sample",
+    "Severity",
     "Skip",
     "Source",
     "SourceState",
     "Status",
+    "Transition",
     "worst",
 ]

@@ -22,16 +22,30 @@ from sqlalchemy import (
 )
 
 __all__ = [
+    "alerts",
+    "attempts",
+    "audit",
     "beats",
+    "channel_states",
     "checks",
+    "decisions",
+    "escalations",
     "gaps",
+    "groups",
+    "memberships",
     "meta",
     "metadata",
+    "notification_alerts",
+    "notifications",
+    "overrides",
     "results",
     "runners",
     "samples",
+    "silences",
     "sources",
     "status_changes",
+    "threads",
+    "transitions",
 ]
 
 metadata = MetaData()
@@ -159,4 +173,218 @@ beats = _log(
     Column("exit_code", Integer),
     Column("message", Text, nullable=False),
     Index("beats_key", "key", "id"),
+)
+
+alerts = _log(
+    "alerts",
+    Column("fingerprint", String(600), nullable=False),
+    # The fingerprint while it is open, NULL afterwards: at most one open alert per rule and subject.
+    Column("open_key", String(600), unique=True),
+    Column("rule", String(200), nullable=False),
+    Column("source", String(200), nullable=False),
+    Column("check_id", String(200), nullable=False),
+    Column("component", String(200), nullable=False),
+    Column("severity", String(20), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("mode", String(20), nullable=False),
+    Column("started", BigInteger, nullable=False),
+    Column("fired", BigInteger),
+    Column("acknowledged", BigInteger),
+    Column("acknowledged_by", String(200), nullable=False),
+    Column("acknowledged_until", BigInteger),
+    Column("resolved", BigInteger),
+    Column("resolution", String(200), nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("value", Double),
+    Column("count", Integer, nullable=False),
+    Column("flapping", Boolean, nullable=False),
+    Column("suppressed_by", Text, nullable=False),
+    Column("labels", Text, nullable=False),
+    Column("annotations", Text, nullable=False),
+    # The clocks of its life: when the condition ceased to hold, since when nothing is known, what is due next.
+    Column("clear_since", BigInteger),
+    Column("unknown_since", BigInteger),
+    Column("due", BigInteger),
+    Index("alerts_fingerprint", "fingerprint", "id"),
+    Index("alerts_state", "state"),
+    Index("alerts_due", "due"),
+)
+
+transitions = _log(
+    "transitions",
+    Column("alert_id", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("before", String(20)),
+    Column("after", String(20), nullable=False),
+    Column("severity", String(20), nullable=False),
+    Column("reason", String(60), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("by", String(200), nullable=False),
+    # NULL until the stages took it: the row is the queue.
+    Column("handled", BigInteger),
+    Index("transitions_alert", "alert_id", "id"),
+    Index("transitions_handled", "handled", "id"),
+)
+
+decisions = _log(
+    "decisions",
+    Column("at", BigInteger, nullable=False),
+    Column("alert_id", BigInteger),
+    Column("rule", String(200), nullable=False),
+    Column("source", String(200), nullable=False),
+    Column("stage", String(40), nullable=False),
+    Column("verdict", String(60), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("notification_id", BigInteger),
+    Index("decisions_alert", "alert_id", "id"),
+    Index("decisions_source", "source", "id"),
+)
+
+audit = _log(
+    "audit",
+    Column("at", BigInteger, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("action", String(60), nullable=False),
+    Column("subject", String(600), nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("audit_subject", "subject", "id"),
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("key", String(600), primary_key=True),
+    Column("route", String(200), nullable=False),
+    Column("mode", String(20), nullable=False),
+    Column("labels", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("flush_at", BigInteger),
+    Column("flushed_at", BigInteger),
+    Column("notified_at", BigInteger),
+    Column("sequence", Integer, nullable=False),
+    Index("groups_flush", "flush_at"),
+)
+
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("group_key", String(600), primary_key=True),
+    Column("alert_id", BigInteger, primary_key=True),
+    Column("joined", BigInteger, nullable=False),
+    # The state and severity of the alert in the group's last message, NULL when it was in none yet.
+    Column("told_state", String(20)),
+    Column("told_severity", String(20)),
+    Index("memberships_alert", "alert_id"),
+)
+
+escalations = _log(
+    "escalations",
+    Column("group_key", String(600), nullable=False),
+    # The group's key while it runs, NULL afterwards: at most one per group.
+    Column("open_key", String(600), unique=True),
+    Column("policy_name", String(200), nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("started", BigInteger, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("next_at", BigInteger),
+    Column("changed", BigInteger, nullable=False),
+    Index("escalations_next", "next_at"),
+)
+
+notifications = _log(
+    "notifications",
+    # The idempotency key: the same in every attempt, handed to the provider where it takes one.
+    Column("key", String(64), nullable=False, unique=True),
+    Column("created", BigInteger, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("reason", String(60), nullable=False),
+    Column("channel", String(200), nullable=False),
+    Column("recipient", String(400), nullable=False),
+    # Messages of one thread go out in order; a provider may show them as one.
+    Column("thread", String(600), nullable=False),
+    Column("severity", String(20), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("leased_by", String(100)),
+    Column("lease_until", BigInteger),
+    Column("attempts", Integer, nullable=False),
+    Column("sent", BigInteger),
+    Column("error", Text, nullable=False),
+    Column("fallback_for", BigInteger),
+    Index("notifications_due", "state", "due"),
+    Index("notifications_thread", "channel", "thread", "id"),
+    Index("notifications_created", "channel", "created"),
+)
+
+notification_alerts = Table(
+    "notification_alerts",
+    metadata,
+    Column("notification_id", BigInteger, primary_key=True),
+    Column("alert_id", BigInteger, primary_key=True),
+    Index("notification_alerts_alert", "alert_id"),
+)
+
+attempts = _log(
+    "attempts",
+    Column("notification_id", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("duration_ms", Double, nullable=False),
+    Column("outcome", String(20), nullable=False),
+    Column("code", Integer),
+    Column("detail", Text, nullable=False),
+    Column("worker", String(100), nullable=False),
+    Index("attempts_notification", "notification_id", "id"),
+)
+
+channel_states = Table(
+    "channel_states",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("last_ok", BigInteger),
+    Column("last_failed", BigInteger),
+    Column("error", Text, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("tested", BigInteger),
+    Column("blocked_until", BigInteger),
+    Column("next_free", BigInteger),
+)
+
+threads = Table(
+    "threads",
+    metadata,
+    Column("channel", String(200), primary_key=True),
+    Column("recipient", String(400), primary_key=True),
+    Column("thread", String(600), primary_key=True),
+    # What the provider called our first message, as JSON, so that later ones can update it.
+    Column("reference", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+silences = _log(
+    "silences",
+    # `silence` mutes; `maintenance` mutes and says that the time does not count.
+    Column("kind", String(20), nullable=False),
+    Column("matchers", Text, nullable=False),
+    Column("author", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("starts", BigInteger, nullable=False),
+    Column("ends", BigInteger),
+    Column("ended_by", String(200), nullable=False),
+    Index("silences_ends", "ends"),
+)
+
+overrides = _log(
+    "overrides",
+    Column("rota", String(200), nullable=False),
+    Column("person", String(200), nullable=False),
+    Column("starts", BigInteger, nullable=False),
+    Column("ends", BigInteger, nullable=False),
+    Column("author", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
 )

@@ -1,0 +1,1 @@
+"""One kind of condition per file; adding one is adding a file."""

@@ -188,7 +188,7 @@ class AlertingSpec(_Spec):
 class Plan:
     """Everything the configuration says about alerting, by name."""
 
-    spec: AlertingSpec = AlertingSpec()
+    spec: AlertingSpec = field(default_factory=AlertingSpec)
     rules: tuple[Rule, ...] = ()
     channels: Mapping[str, Channel] = field(default_factory=dict)
     people: Mapping[str, PersonSpec] = field(default_factory=dict)

@@ -152,6 +152,10 @@ class Condition(BaseModel):
         """Whether it may change without anything new being recorded (a window that moves on, absence)."""
         return True
 
+    def watches(self, subject: Subject) -> frozenset[str]:
+        """The sources whose results and status matter to it. Compositions name those of all their parts."""
+        return frozenset({subject.source.id})
+
     def metrics(self) -> frozenset[str] | None:
         """The metrics whose samples matter to it; empty for none, None for any."""
         return frozenset()

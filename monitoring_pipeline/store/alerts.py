@@ -90,8 +90,8 @@ class AuditEntry:
 # -- reading -----------------------------------------------------------------------------------------
 
 
-def _alert(row: Mapping[str, Any]) -> Alert:
-    moments = {name: None if row[name] is None else from_us(row[name]) for name in _MOMENTS}
+def _alert(row: Any) -> Alert:
+    moments: dict[str, Any] = {name: None if row[name] is None else from_us(row[name]) for name in _MOMENTS}
     return Alert(
         id=row["id"], fingerprint=row["fingerprint"], rule=row["rule"], source=row["source"], check=row["check_id"],
         component=row["component"], severity=Severity(row["severity"]), state=AlertState(row["state"]),

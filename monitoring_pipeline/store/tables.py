@@ -202,9 +202,12 @@ alerts = _log(
     Column("suppressed_by", Text, nullable=False),
     Column("labels", Text, nullable=False),
     Column("annotations", Text, nullable=False),
-    # The clocks of its life: when the condition ceased to hold, since when nothing is known, what is due next.
+    # The clocks of its life: when the condition ceased to hold, since when nothing is known, since when it holds
+    # at another severity, and when the next of them runs out.
     Column("clear_since", BigInteger),
     Column("unknown_since", BigInteger),
+    Column("shift_since", BigInteger),
+    Column("shift_to", String(20)),
     Column("due", BigInteger),
     Index("alerts_fingerprint", "fingerprint", "id"),
     Index("alerts_state", "state"),

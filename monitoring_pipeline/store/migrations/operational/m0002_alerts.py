@@ -56,6 +56,8 @@ _log(
     Column("annotations", Text, nullable=False),
     Column("clear_since", BigInteger),
     Column("unknown_since", BigInteger),
+    Column("shift_since", BigInteger),
+    Column("shift_to", String(20)),
     Column("due", BigInteger),
     Index("alerts_fingerprint", "fingerprint", "id"),
     Index("alerts_state", "state"),

@@ -31,11 +31,15 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What a batch of results did: how many counted, how many came too late to count, and how things stand."""
+    """What a batch of results did: how many counted, how many came too late to count, and how things stand.
+
+    `touched` are the checks (source, id) whose results counted, `changed` the sources whose status moved.
+    """
 
     taken: int
     refused: int
-    changes: int
+    touched: frozenset[tuple[str, str]]
+    changed: frozenset[str]
     statuses: Mapping[str, Status]
     breakers: Mapping[str, Breaker]
 
@@ -72,7 +76,8 @@ def record(
     return Recorded(
         taken=len(taken),
         refused=len(batch) - len(taken),
-        changes=len(changes),
+        touched=frozenset((result.source, result.check) for result in taken),
+        changed=frozenset(change["source"] for change in changes),
         statuses={result.key: result.status for result in taken},
         breakers={name: breaker_of(row) for name, row in sources.items()},
     )

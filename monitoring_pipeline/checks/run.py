@@ -22,7 +22,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from monitoring_pipeline.checks import breaker as circuit
 from monitoring_pipeline.checks.breaker import Breaker
@@ -32,6 +33,7 @@ from monitoring_pipeline.checks.connectivity import Guard
 from monitoring_pipeline.checks.execute import Surroundings, execute, skipped
 from monitoring_pipeline.checks.facts import StoreFacts
 from monitoring_pipeline.checks.gate import Gate, keep_budget
+from monitoring_pipeline.checks.judge import Judge
 from monitoring_pipeline.checks.record import Recorded, breaker_of, record
 from monitoring_pipeline.checks.registry import register
 from monitoring_pipeline.checks.slots import Schedules
@@ -73,6 +75,7 @@ class Room:
     clock: Clock
     redact: Callable[[str], str] = str
     fingerprint: str = ""
+    judge: Judge | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,8 @@ async def check_now(
     bound = [check for check in room.checks if check.key in wanted]
     register(room.store, room.sources, room.checks, room.clock(), room.fingerprint)
     _warm_up(bound)
+    if room.judge is not None:
+        room.judge.load({check.source.id for check in bound})
     gate = Gate(room.execution.concurrency)
     done: list[Result] = []
 
@@ -124,14 +129,36 @@ async def check_now(
         async with gate:
             result = await execute(check, room.clock(), around, manual=True)
         with room.store.write() as connection:
-            record(connection, [result], runner=None, schedules={}, spec=room.execution.breaker, now=room.clock())
+            outcome = record(
+                connection, [result], runner=None, schedules={}, spec=room.execution.breaker, now=room.clock()
+            )
+            _judge(room, connection, outcome, room.clock())
         done.append(result)
         if on_result is not None:
             on_result(result)
 
-    async with _surroundings(room) as around:
-        await asyncio.gather(*(one(check) for check in bound))
+    try:
+        async with _surroundings(room) as around:
+            await asyncio.gather(*(one(check) for check in bound))
+    finally:
+        if room.judge is not None:
+            room.judge.close()
     return done
+
+
+def _judge(room: Room, connection: Connection, outcome: Recorded | None, now: datetime) -> bool:
+    """Lets the judge conclude, inside the transaction. What breaks there takes only itself back."""
+    if room.judge is None:
+        return False
+    touched, changed = (outcome.touched, outcome.changed) if outcome is not None else ((), ())
+    try:
+        with connection.begin_nested():
+            return room.judge.judge(connection, touched, changed, now)
+    except OperationalError:
+        raise  # the store itself: nothing was recorded, all of it is tried again
+    except Exception:
+        log.exception("results were recorded, but what follows from them could not be judged")
+        return False
 
 
 def _warm_up(checks: Sequence[BoundCheck]) -> None:
@@ -179,6 +206,8 @@ class _Server:
         background.append(asyncio.ensure_future(self._know_connectivity()))
         if tell is not None:
             background.append(asyncio.ensure_future(self._tell(tell)))
+        stop = asyncio.Event()
+        telling = None if self.room.judge is None else asyncio.ensure_future(self.room.judge.work(stop))
         try:
             while self.room.clock() < self.end:
                 await self._tick(claiming=True)
@@ -189,6 +218,9 @@ class _Server:
                 task.cancel()
             await asyncio.gather(*background, *self.tasks, return_exceptions=True)
             await self._in_writer(self._close)
+            stop.set()
+            if telling is not None:
+                await asyncio.gather(telling, return_exceptions=True)
             self.writer.shutdown()
         if tell is not None:
             await asyncio.to_thread(self._tell_some, tell)
@@ -213,6 +245,8 @@ class _Server:
             self.breakers = {key: breaker_of(row) for key, row in states.source_rows(connection).items()}
             reached = states.get_meta(connection, _REACHED) == "yes"
         self.guard = Guard(self.room.execution.connectivity, ever_reached=reached)
+        if self.room.judge is not None:
+            self.room.judge.load()
 
     async def _know_connectivity(self) -> None:
         """Learns whether the targets answer at all, so that their silence can mean something later."""
@@ -236,7 +270,7 @@ class _Server:
         batch, self.finished = self.finished, []
         try:
             commit = asyncio.get_running_loop().run_in_executor(self.writer, self._commit, batch, claiming)
-            outcome, claimed = await commit
+            outcome, claimed, telling = await commit
         except SQLAlchemyError as error:
             # The store is away or full: keep what is not recorded yet and try again.
             self.finished = batch + self.finished
@@ -245,6 +279,8 @@ class _Server:
             return
         if outcome is not None:
             self._learn(outcome)
+        if telling and self.room.judge is not None:
+            self.room.judge.nudge()
         by_slot: dict[datetime, list[BoundCheck]] = defaultdict(list)
         for claim in claimed:
             by_slot[claim.slot].append(self.by_key[claim.key])
@@ -261,13 +297,13 @@ class _Server:
         for bound in bounds:
             self._spawn(self._run_slot(bound, slot))
 
-    def _commit(self, batch: list[Result], claiming: bool) -> tuple[Recorded | None, list[Claimed]]:
+    def _commit(self, batch: list[Result], claiming: bool) -> tuple[Recorded | None, list[Claimed], bool]:
         room, now, clock = self.room, self.room.clock(), time.monotonic()
         horizon = min(now + _HORIZON, self.end)
         outcome, claimed = None, []
         beat = clock - self.heartbeat_at >= _HEARTBEAT_S
         if not batch and not beat and not (claiming and self._something_due(horizon)):
-            return None, []
+            return None, [], False
         with room.store.write() as connection:
             if batch:
                 outcome = record(
@@ -283,9 +319,11 @@ class _Server:
                 self.take_over_at = clock
             if claiming:
                 claimed = claim_due(connection, self.id, self.schedules, now=now, until=horizon, limit=_CLAIM_LIMIT)
+            judging = bool(batch) or (room.judge is not None and room.judge.is_due(connection, now))
+            telling = judging and _judge(room, connection, outcome, now)
         if beat:
             self.heartbeat_at = clock
-        return outcome, claimed
+        return outcome, claimed, telling
 
     def _something_due(self, horizon: datetime) -> bool:
         with self.room.store.read() as connection:
@@ -295,7 +333,7 @@ class _Server:
         self.statuses.update(outcome.statuses)
         self.breakers.update(outcome.breakers)
         self.counts["refused"] += outcome.refused
-        self.counts["changes"] += outcome.changes
+        self.counts["changes"] += len(outcome.changed)
 
     # -- one slot ----------------------------------------------------------------------------------
 
@@ -362,13 +400,16 @@ class _Server:
         batch, self.finished = self.finished, []
         with room.store.write() as connection:
             if batch:
-                record(
+                outcome = record(
                     connection, batch, runner=self.id, schedules=self.schedules, spec=room.execution.breaker, now=now
                 )
+                _judge(room, connection, outcome, now)
             if self.guard.ever_reached:
                 states.set_meta(connection, _REACHED, "yes")
             hot.insert_samples(connection, self._own_samples(now))
             release(connection, self.id)
+        if room.judge is not None:
+            room.judge.close()
 
     def _own_samples(self, now: datetime) -> list[Sample]:
         served = self._served()

@@ -61,14 +61,14 @@ def main() -> None:
         return outcome
 
     def watched_commit(server, batch, claiming):
-        outcome, claimed = server_commit(server, batch, claiming)
+        outcome, claimed, telling = server_commit(server, batch, claiming)
         if claimed:
             at("after-claim")
         if outcome is not None:
             lines = "".join(f"kept {result.key} {to_us(result.slot)}\n" for result in batch)
             os.write(journal, lines.encode())
             at("after-record")
-        return outcome, claimed
+        return outcome, claimed, telling
 
     run.execute, run.claim_due, run.record = watched_execute, watched_claim, watched_record
     run._Server._commit = watched_commit

@@ -16,7 +16,7 @@ import socket
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -304,7 +304,7 @@ class _Server:
         beat = clock - self.heartbeat_at >= _HEARTBEAT_S
         if not batch and not beat and not (claiming and self._something_due(horizon)):
             return None, [], False
-        with room.store.write() as connection:
+        with self._transaction() as connection:
             if batch:
                 outcome = record(
                     connection, batch, runner=self.id, schedules=self.schedules, spec=room.execution.breaker, now=now
@@ -324,6 +324,16 @@ class _Server:
         if beat:
             self.heartbeat_at = clock
         return outcome, claimed, telling
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            with self.room.store.write() as connection:
+                yield connection
+        except BaseException:
+            if self.room.judge is not None:
+                self.room.judge.close()  # it saw rows that were never committed: let it read anew
+            raise
 
     def _something_due(self, horizon: datetime) -> bool:
         with self.room.store.read() as connection:

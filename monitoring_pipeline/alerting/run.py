@@ -1,0 +1,158 @@
+"""The front door: judges what was recorded, in the same transaction, and tells people, beside it.
+
+    alerting = Alerting(store, plan, ...)
+    alerting.load()                                   # once per process
+    alerting.judge(connection, touched, changed, now) # rules -> transitions -> stages -> notifications
+    await alerting.work(stop)                         # notifications -> channels
+
+The health-check run, `busta sources check` and Dagster's alert job all come through here. Any number of
+processes may: what is true is in the store, under one writer at a time; a process only caches history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection
+
+from monitoring_pipeline.alerting import escalation, pipeline
+from monitoring_pipeline.alerting.channel import SeriesOf
+from monitoring_pipeline.alerting.evaluate import Evaluator
+from monitoring_pipeline.alerting.observe import Windows
+from monitoring_pipeline.alerting.outbox import Drained, Outbox
+from monitoring_pipeline.alerting.spec import Plan
+from monitoring_pipeline.alerting.stage import World
+from monitoring_pipeline.checks.spec import NetworksSpec
+from monitoring_pipeline.clock import Clock
+from monitoring_pipeline.records import Source
+from monitoring_pipeline.store import alerts as stored
+from monitoring_pipeline.store.operational import OperationalStore
+
+__all__ = ["OWN_SOURCES", "Alerting", "Surroundings"]
+
+OWN_SOURCES = (
+    Source("monitoring", component="monitoring", name="monitoring", description="This installation itself."),
+    Source("dagster", component="dagster", name="Dagster", description="Runs and asset checks of Dagster."),
+)
+"""Sources that nobody configures: ourselves, and what happens in any of Dagster's code locations."""
+log = structlog.get_logger(__name__)
+_SWEEP = timedelta(seconds=5)
+_SWEEP_SHARE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What alerting needs besides its plan."""
+
+    store: OperationalStore
+    clock: Clock
+    sources: Sequence[Source]
+    checks: Mapping[str, Sequence[str]]
+    published: Path
+    world: World
+    networks: NetworksSpec = field(default_factory=NetworksSpec)
+    redact: Callable[[str], str] = str
+    series: SeriesOf | None = None
+
+
+class Alerting:
+    """Rules, alerts and notifications of one process; a `checks.judge.Judge`."""
+
+    def __init__(self, plan: Plan, around: Surroundings) -> None:
+        self._plan, self._around = plan, around
+        self._windows: Windows | None = None
+        self._evaluator = self._make_evaluator(None)
+        self._looked = False
+        self._next_sweep: datetime | None = None
+        self._partial = False
+        self.outbox = Outbox(
+            around.store, plan, around.clock, around.networks, redact=around.redact, series=around.series
+        )
+
+    def _make_evaluator(self, only: Collection[str] | None) -> Evaluator:
+        around = self._around
+        own = [source for source in OWN_SOURCES if source.id not in around.checks]
+        sources = [source for source in around.sources if only is None or source.id in only]
+        rules = self._plan.rules if self._plan.spec.enabled else ()
+        return Evaluator(rules, sources, around.checks, own if only is None else ())
+
+    # -- judging, in the thread that writes ----------------------------------------------------------
+
+    def load(self, sources: Collection[str] | None = None) -> None:
+        """Reads the history that rules look back on; of some sources, or of all."""
+        around = self._around
+        self.close()
+        self._partial = sources is not None
+        self._evaluator = self._make_evaluator(sources)
+        self._windows = Windows.open(around.store, around.published, self._evaluator.queries, around.clock())
+        self._looked = False
+
+    def close(self) -> None:
+        """Gives the history back."""
+        if self._windows is not None:
+            self._windows.close()
+        self._windows = None
+
+    def is_due(self, connection: Connection, now: datetime) -> bool:
+        """Whether a clock ran out: an alert's, a group's, an escalation's, or that of the next sweep."""
+        if self._next_sweep is None or now >= self._next_sweep or now < self._next_sweep - 10 * _SWEEP:
+            return True
+        moments = (
+            stored.next_due(connection), pipeline.next_due(connection, now), escalation.next_due(connection)
+        )  # fmt: skip
+        return any(moment is not None and moment <= now for moment in moments)
+
+    def judge(
+        self, connection: Connection, touched: Collection[tuple[str, str]], changed: Collection[str], now: datetime
+    ) -> bool:
+        """Evaluates what was touched or is due, and takes what follows through the stages.
+
+        Answers whether notifications were written. Nothing here reaches beyond the store.
+        """
+        if self._windows is None:
+            self.load()
+        assert self._windows is not None  # noqa: S101 - just loaded
+        self._windows.advance(connection)
+        self._evaluator.meet(touched)
+        began = time.perf_counter()
+        chosen = self._evaluator.about({source for source, _ in touched}, changed)
+        sweep = self._next_sweep is None or not now < self._next_sweep
+        if not self._looked:
+            if not self._partial:
+                self._evaluator.close_orphans(connection, now)
+            chosen = self._evaluator.instances
+        elif sweep:
+            chosen = {**self._evaluator.clocked(), **chosen}
+        self._evaluator.evaluate(connection, self._windows, chosen, now)
+        self._looked = True
+        if sweep:
+            cost = timedelta(seconds=time.perf_counter() - began)
+            self._next_sweep = now + max(_SWEEP, cost / _SWEEP_SHARE)
+        written = pipeline.process(connection, self._around.world, now)
+        return written + escalation.step(connection, self._around.world, now) > 0
+
+    def tick(self) -> bool:
+        """Judges what is due in a transaction of its own; for processes that record nothing."""
+        with self._around.store.write() as connection:
+            return self.judge(connection, (), (), self._around.clock())
+
+    # -- telling, in the event loop ------------------------------------------------------------------
+
+    def nudge(self) -> None:
+        """Notifications were written: do not wait for the next look."""
+        self.outbox.nudge()
+
+    async def work(self, stop: asyncio.Event) -> None:
+        """Delivers notifications until `stop`, then finishes what is under way."""
+        await self.outbox.run(stop)
+
+    async def settle(self, timeout_s: float) -> Drained:
+        """Judges and delivers until nothing is due any more; what a job does that was launched for it."""
+        await asyncio.to_thread(self.tick)
+        return await self.outbox.drain(timeout_s)

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 __all__ = [
@@ -50,6 +51,8 @@ __all__ = [
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
+_OPEN = text("state IN ('waiting', 'collecting', 'sending')")
+_DEAD = text("state = 'dead'")
 
 
 def _log(name: str, *columns: Column[object] | UniqueConstraint | Index) -> Table:
@@ -318,8 +321,11 @@ notifications = _log(
     Column("sent", BigInteger),
     Column("error", Text, nullable=False),
     Column("fallback_for", BigInteger),
-    Index("notifications_due", "state", "due"),
-    Index("notifications_thread", "channel", "thread", "id"),
+    # Only of what is still to be sent: small however long the log is.
+    Index("notifications_due", "channel", "due", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("notifications_line", "channel", "thread", "recipient", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("notifications_dead", "id", sqlite_where=_DEAD, postgresql_where=_DEAD),
+    Index("notifications_fallback", "fallback_for"),
     Index("notifications_created", "channel", "created"),
 )
 
@@ -354,6 +360,8 @@ channel_states = Table(
     Column("tested", BigInteger),
     Column("blocked_until", BigInteger),
     Column("next_free", BigInteger),
+    # How many messages went out lately, for its rate limit: JSON of counts by moment.
+    Column("recent", Text, nullable=False),
 )
 
 threads = Table(

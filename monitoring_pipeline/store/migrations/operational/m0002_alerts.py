@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 from monitoring_pipeline.store.migrations import Migration
@@ -22,6 +23,8 @@ __all__ = ["migration"]
 
 _metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
+_OPEN = text("state IN ('waiting', 'collecting', 'sending')")
+_DEAD = text("state = 'dead'")
 
 
 def _log(name: str, *columns: Column[object] | Index) -> None:
@@ -163,8 +166,10 @@ _log(
     Column("sent", BigInteger),
     Column("error", Text, nullable=False),
     Column("fallback_for", BigInteger),
-    Index("notifications_due", "state", "due"),
-    Index("notifications_thread", "channel", "thread", "id"),
+    Index("notifications_due", "channel", "due", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("notifications_line", "channel", "thread", "recipient", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("notifications_dead", "id", sqlite_where=_DEAD, postgresql_where=_DEAD),
+    Index("notifications_fallback", "fallback_for"),
     Index("notifications_created", "channel", "created"),
 )
 
@@ -199,6 +204,7 @@ Table(
     Column("tested", BigInteger),
     Column("blocked_until", BigInteger),
     Column("next_free", BigInteger),
+    Column("recent", Text, nullable=False),
 )
 
 Table(

@@ -295,7 +295,9 @@ escalations = _log(
     Column("started", BigInteger, nullable=False),
     Column("level", Integer, nullable=False),
     Column("round", Integer, nullable=False),
+    Column("resumed", Integer, nullable=False),
     Column("next_at", BigInteger),
+    Column("remaining", BigInteger),
     Column("changed", BigInteger, nullable=False),
     Index("escalations_next", "next_at"),
 )

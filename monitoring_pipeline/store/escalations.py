@@ -1,0 +1,169 @@
+"""Escalations in the operational store: which run, how far each has come, and what is due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, or_, select, update
+
+from monitoring_pipeline.clock import from_us, to_us
+from monitoring_pipeline.records import AlertState
+from monitoring_pipeline.store.tables import alerts, escalations, memberships
+
+__all__ = [
+    "Escalation",
+    "EscalationState",
+    "begin_escalation",
+    "escalations_of",
+    "find_escalations",
+    "next_due",
+    "open_escalations",
+    "stirred",
+    "update_escalation",
+]
+
+_CHUNK = 500
+
+
+class EscalationState(StrEnum):
+    """running: levels are told as they fall due. acknowledged, paused: it waits, because somebody works on it or
+    because what fires is muted. exhausted: all levels were told. resolved: it is over.
+
+    All but the last are open: after an acknowledgement that ran out even an exhausted one tells again.
+    """
+
+    RUNNING = "running"
+    ACKNOWLEDGED = "acknowledged"
+    PAUSED = "paused"
+    EXHAUSTED = "exhausted"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """One escalation. `policy` is the policy as JSON, frozen when it began.
+
+    `level` counts the levels told in this round, `round` the rounds before this one, `resumed` how often it went
+    on after an acknowledgement. `next_at` is when the next level falls due, or when an acknowledgement runs
+    out; None where only the alerts can move it. `remaining` is, while it is paused, what is left until the
+    next level, in microseconds.
+    """
+
+    id: int
+    group: str
+    policy_name: str
+    policy: str
+    state: EscalationState
+    started: datetime
+    level: int
+    round: int
+    resumed: int
+    next_at: datetime | None
+    remaining: int | None
+    changed: datetime
+
+
+def begin_escalation(
+    connection: Connection, group: str, name: str, policy: str, first: datetime, now: datetime
+) -> bool:
+    """Opens an escalation whose first level is due at `first`; False when the group has an open one."""
+    if connection.execute(select(escalations.c.id).where(escalations.c.open_key == group)).first() is not None:
+        return False
+    connection.execute(
+        insert(escalations).values(
+            group_key=group, open_key=group, policy_name=name, policy=policy, state=EscalationState.RUNNING.value,
+            started=to_us(now), level=0, round=0, resumed=0, next_at=to_us(first), remaining=None, changed=to_us(now),
+        )
+    )  # fmt: skip
+    return True
+
+
+def update_escalation(connection: Connection, escalation: Escalation) -> None:
+    """Writes how far an escalation has come; a resolved one is closed."""
+    state = escalation.state
+    connection.execute(
+        update(escalations)
+        .where(escalations.c.id == escalation.id)
+        .values(
+            open_key=None if state is EscalationState.RESOLVED else escalation.group, state=state.value,
+            level=escalation.level, round=escalation.round, resumed=escalation.resumed,
+            next_at=None if escalation.next_at is None else to_us(escalation.next_at),
+            remaining=escalation.remaining, changed=to_us(escalation.changed),
+        )
+    )  # fmt: skip
+
+
+def open_escalations(connection: Connection) -> list[Escalation]:
+    """All that are not resolved, by id."""
+    return _escalations(connection, _ALL.where(escalations.c.open_key.is_not(None)))
+
+
+def escalations_of(connection: Connection, groups: Iterable[str]) -> dict[str, list[Escalation]]:
+    """The escalations of some groups, past ones included, oldest first."""
+    wanted = list(groups)
+    found: dict[str, list[Escalation]] = {group: [] for group in wanted}
+    for start in range(0, len(wanted), _CHUNK):
+        for each in _escalations(connection, _ALL.where(escalations.c.group_key.in_(wanted[start : start + _CHUNK]))):
+            found[each.group].append(each)
+    return found
+
+
+def find_escalations(
+    connection: Connection, *, states: Iterable[EscalationState] = (), limit: int = 200
+) -> list[Escalation]:
+    """Escalations in some states (all by default), the newest first."""
+    query = select(escalations).order_by(escalations.c.id.desc()).limit(limit)
+    values = [state.value for state in states]
+    return _escalations(connection, query.where(escalations.c.state.in_(values)) if values else query)
+
+
+def next_due(connection: Connection) -> datetime | None:
+    """When the next escalation has something to do by the clock."""
+    moment = connection.execute(select(func.min(escalations.c.next_at))).scalar_one()
+    return None if moment is None else from_us(moment)
+
+
+def stirred(connection: Connection, now: datetime) -> list[Escalation]:
+    """Open escalations with something to do: one is due, or its alerts are no longer as its state says."""
+    waiting = escalations.c.state.in_((EscalationState.ACKNOWLEDGED.value, EscalationState.PAUSED.value))
+    return _escalations(
+        connection,
+        _ALL.where(
+            escalations.c.open_key.is_not(None),
+            or_(
+                escalations.c.next_at <= to_us(now),
+                and_(waiting, _has(AlertState.FIRING)),
+                and_(escalations.c.state == EscalationState.ACKNOWLEDGED.value, ~_has(AlertState.ACKNOWLEDGED)),
+                and_(escalations.c.state == EscalationState.PAUSED.value, ~_has(AlertState.SUPPRESSED)),
+                and_(~waiting, ~_has(AlertState.FIRING)),
+            ),
+        ),
+    )
+
+
+def _has(state: AlertState) -> ColumnElement[bool]:
+    """Whether an alert in this state belongs to the escalation's group."""
+    return exists().where(
+        memberships.c.group_key == escalations.c.open_key, alerts.c.id == memberships.c.alert_id,
+        alerts.c.state == state.value,
+    )  # fmt: skip
+
+
+_ALL = select(escalations).order_by(escalations.c.id)
+
+
+def _escalations(connection: Connection, query: Select[Any]) -> list[Escalation]:
+    return [_escalation(row) for row in connection.execute(query).mappings()]
+
+
+def _escalation(row: Mapping[str, Any]) -> Escalation:
+    return Escalation(
+        id=row["id"], group=row["group_key"], policy_name=row["policy_name"], policy=row["policy"],
+        state=EscalationState(row["state"]), started=from_us(row["started"]), level=row["level"], round=row["round"],
+        resumed=row["resumed"], next_at=None if row["next_at"] is None else from_us(row["next_at"]),
+        remaining=row["remaining"], changed=from_us(row["changed"]),
+    )  # fmt: skip

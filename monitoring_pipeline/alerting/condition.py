@@ -7,12 +7,13 @@ answered together, set-wise (`observe.py`); a condition itself sees numbers and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from monitoring_pipeline.kinds import Kinds, find_kinds
@@ -25,6 +26,7 @@ __all__ = [
     "Condition",
     "Facts",
     "Observation",
+    "Placed",
     "Query",
     "Series",
     "Subject",
@@ -37,7 +39,14 @@ Truth = bool | None
 
 
 class Aggregation(StrEnum):
-    """How the values of a window become one number. `rate` is the increase per second, resets allowed for."""
+    """How the values of a window become one number.
+
+    `rate` is the increase per second, resets of the counter allowed for. The last three are about results
+    and leave out unknown ones, which say nothing of the source: how often the status `changes`, how many
+    `failures` in a row came last, and which share of them `failed` (0-1); critical is what counts as failed.
+    Where a query covers several checks, each is looked at by itself: rates are added up, and of changes and
+    failures in a row the check with the most decides.
+    """
 
     LAST = "last"
     AVG = "avg"
@@ -49,6 +58,9 @@ class Aggregation(StrEnum):
     P95 = "p95"
     P99 = "p99"
     RATE = "rate"
+    CHANGES = "changes"
+    FAILURES = "failures"
+    FAILED = "failed"
 
 
 class Series(StrEnum):
@@ -66,13 +78,13 @@ class Subject:
     check: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """Values of one series in the window `(at - window, at]`; `at` is given when it is asked.
 
-    An empty `check` takes the values of all checks of the source. Of results, those that were not
-    executed (skipped) and manual ones count like any other. `newest` asks for that many of the newest
-    values besides the aggregate. `tags` narrows samples to those whose tags have these values.
+    An empty `check` takes the values of all checks of the source. Of results, manual ones count like any
+    other and those that were not executed (skipped) are left out; their moment is when they finished, and
+    their `metric` is empty. `newest` asks for that many of the newest values besides the aggregate. `tags`
+    narrows samples to those whose tags have these values.
     """
 
     series: Series
@@ -85,9 +97,12 @@ class Query:
     tags: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a query found. `value` is None without values (but 0 for count), `newest` has the newest first."""
+class Answer(NamedTuple):
+    """What a query found. `value` is None without values (but 0 for count), `newest` has the newest first.
+
+    `count` is the number of values (of known results where unknown ones are left out). Values of one moment
+    are taken in the order in which they were recorded.
+    """
 
     value: float | None
     count: int = 0
@@ -96,19 +111,19 @@ class Answer:
     unit: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """What a condition found: for each severity it knows whether it holds, and the words for it.
 
     `truths` of a condition without levels of its own has the one key None, for the rule's severity.
-    Where a worse severity holds, so do the lesser ones.
+    Where a worse severity holds, so do the lesser ones. `details` say what stays the same from one
+    observation to the next: metric, check, limits.
     """
 
     truths: Mapping[Severity | None, Truth]
     text: str
     value: float | None = None
     unit: str = ""
-    details: Mapping[str, object] = field(default_factory=dict)
+    details: Mapping[str, object] = MappingProxyType({})
 
 
 class Facts(Protocol):
@@ -156,9 +171,32 @@ class Condition(BaseModel):
         """The sources whose results and status matter to it. Compositions name those of all their parts."""
         return frozenset({subject.source.id})
 
+    def named_sources(self) -> frozenset[str]:
+        """The sources that the YAML of it names, for checking that they exist."""
+        return frozenset()
+
     def metrics(self) -> frozenset[str] | None:
         """The metrics whose samples matter to it; empty for none, None for any."""
         return frozenset()
+
+
+class Placed(Condition):
+    """A condition about one place: the rule's subject, or a check or a source that it names itself."""
+
+    source: str = Field("", description="Another source to look at than the rule's own.")
+    check: str = Field("", description="The check to look at; by default the rule's own, or all of the source.")
+
+    def place(self, subject: Subject) -> tuple[str, str]:
+        """The ids of the source and of the check; an empty check means all of them."""
+        if self.source:
+            return self.source, self.check
+        return subject.source.id, self.check or subject.check
+
+    def watches(self, subject: Subject) -> frozenset[str]:
+        return frozenset({self.source or subject.source.id})
+
+    def named_sources(self) -> frozenset[str]:
+        return frozenset({self.source} if self.source else ())
 
 
 def condition_kinds() -> Kinds[Condition]:

@@ -1,0 +1,1 @@
+"""The stages of the alert policy, one per file. Their order is in `alerting/pipeline.py`, their contract in `stage.py`."""

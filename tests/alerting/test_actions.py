@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -9,14 +10,19 @@ import pytest
 
 from monitoring_pipeline.alerting import actions
 from monitoring_pipeline.alerting.actions import Refusal
+from monitoring_pipeline.alerting.selector import Matcher
+from monitoring_pipeline.alerting.spec import PersonSpec, Plan, RotaSpec
 from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.errors import NotFound
-from monitoring_pipeline.records import AlertState
-from monitoring_pipeline.store import alerts
+from monitoring_pipeline.records import AlertState, Source
+from monitoring_pipeline.store import alerts, overrides, silences
 from monitoring_pipeline.store.operational import OperationalStore
+from monitoring_pipeline.store.overrides import Override
+from monitoring_pipeline.store.silences import SilenceKind
 from tests.alerting.rows import NOW, add_alert
 
 HOUR = timedelta(hours=1)
+MATCHER = Matcher(source="orders-api", rule="api-down")
 
 
 @pytest.fixture
@@ -95,7 +101,8 @@ def test_what_makes_no_sense_is_refused_and_leaves_no_trace(store: OperationalSt
     alert = add_alert(store, state=state, resolution="cleared" if state == "resolved" else "")
     with pytest.raises(Refusal, match=told), store.write() as connection:
         actions.acknowledge(connection, alert.id, "ana", NOW)
-    assert moves(store, alert.id) == audited(store, f"alert:{alert.id}") == []
+    assert moves(store, alert.id) == []
+    assert audited(store, f"alert:{alert.id}") == []
 
 
 def test_an_end_in_the_past_is_refused(store: OperationalStore) -> None:
@@ -141,3 +148,108 @@ def test_notes_are_kept_also_after_the_end(store: OperationalStore) -> None:
     assert audited(store, f"alert:{alert.id}") == [("ana", "note", {"text": "it was the disk"})]
     with pytest.raises(Refusal, match="needs a text"), store.write() as connection:
         actions.note(connection, alert.id, "ana", NOW, " ")
+
+
+# -- silences, maintenance, standing in ----------------------------------------------------------------
+
+
+def test_a_silence_is_kept_with_who_and_why(store: OperationalStore) -> None:
+    with store.write() as connection:
+        done = actions.mute(connection, MATCHER, "ana", NOW, reason="a new disk", ends=NOW + HOUR)
+        assert [each.id for each in silences.active(connection, NOW)] == [done.silence.id]
+    assert done.silence.matchers == {"source": ["orders-api"], "rule": ["api-down"]}
+    assert (done.silence.author, done.silence.reason, done.silence.ends) == ("ana", "a new disk", NOW + HOUR)
+    ((who, what, detail),) = audited(store, f"silence:{done.silence.id}")
+    assert (who, what, detail["reason"]) == ("ana", "silence_start", "a new disk")
+
+
+def test_the_same_silence_twice_is_one(store: OperationalStore) -> None:
+    with store.write() as connection:
+        first = actions.mute(connection, MATCHER, "ana", NOW, reason="why", ends=NOW + HOUR)
+        again = actions.mute(connection, MATCHER, "ana", NOW, reason="why", ends=NOW + HOUR)
+        other = actions.mute(
+            connection, MATCHER, "ana", NOW, reason="why", ends=NOW + HOUR, kind=SilenceKind.MAINTENANCE
+        )
+    assert (first.changed, again.changed, other.changed) == (True, False, True)
+    assert first.silence.id == again.silence.id
+
+
+def test_a_silence_made_from_an_alert_means_its_like(store: OperationalStore) -> None:
+    alert = add_alert(store, check_id="http")
+    with store.read() as connection:
+        matcher = actions.matcher_of(connection, alert.id)
+    assert matcher == Matcher(source="orders-api", rule="api-down", check="http")
+
+
+@pytest.mark.parametrize(
+    ("matcher", "reason", "ends", "told"),
+    [
+        (Matcher(), "why", HOUR, "mute everything"),
+        (Matcher(source="a"), " ", HOUR, "a reason is needed"),
+        (Matcher(source="a"), "why", timedelta(0), "in the future"),
+    ],
+)
+def test_a_silence_that_makes_no_sense(
+    store: OperationalStore, matcher: Matcher, reason: str, ends: timedelta, told: str
+) -> None:
+    with pytest.raises(Refusal, match=told), store.write() as connection:
+        actions.mute(connection, matcher, "ana", NOW, reason=reason, ends=NOW + ends)
+    with store.read() as connection:
+        assert silences.find(connection) == []
+
+
+def test_ending_a_silence_twice_is_fine_and_ending_a_maintenance_as_one_is_not(store: OperationalStore) -> None:
+    with store.write() as connection:
+        made = actions.mute(connection, MATCHER, "ana", NOW, reason="why").silence
+        with pytest.raises(Refusal, match=f"busta silences end {made.id}"):
+            actions.end_mute(connection, made.id, "ben", NOW, kind=SilenceKind.MAINTENANCE)
+        done = actions.end_mute(connection, made.id, "ben", NOW + HOUR, kind=SilenceKind.SILENCE)
+        again = actions.end_mute(connection, made.id, "ben", NOW + HOUR, kind=SilenceKind.SILENCE)
+    assert (done.changed, done.silence.ends, done.silence.ended_by) == (True, NOW + HOUR, "ben")
+    assert (again.changed, again.text) == (False, f"silence {made.id} was over already")
+    assert [what for _, what, _ in audited(store, f"silence:{made.id}")] == ["silence_start", "silence_end"]
+
+
+@pytest.mark.parametrize(
+    ("matcher", "told"),
+    [
+        (Matcher(source="ordres-api"), "there is no source 'ordres-api'; did you mean 'orders-api'?"),
+        (Matcher(component="wbe"), "there is no component"),
+        (Matcher(tag="nope"), "there is no tag"),
+        (Matcher(owner="nobody"), "there is no owner"),
+        (Matcher(rule="api-donw"), "there is no rule"),
+    ],
+)
+def test_names_that_nothing_has(matcher: Matcher, told: str) -> None:
+    sources = [Source("orders-api", component="web", owner="shop", tags=("public",))]
+    with pytest.raises(NotFound, match=re.escape(told)):
+        actions.verify(matcher, sources, Plan())
+    actions.verify(Matcher(source="orders-*", component="web", tag="public", owner="shop"), sources, Plan())
+
+
+def test_somebody_stands_in(store: OperationalStore) -> None:
+    plan = Plan(people={"ana": PersonSpec(), "ben": PersonSpec()}, rotas={"primary": RotaSpec(people=("ana",))})
+    wanted = Override("primary", "ben", NOW, NOW + HOUR, author="ana", reason="at the dentist")
+    with store.write() as connection:
+        done = actions.override(connection, wanted, plan, "ana", NOW)
+        again = actions.override(connection, wanted, plan, "ana", NOW)
+        assert [each.person for each in overrides.list_overrides(connection)] == ["ben"]
+        assert actions.end_override(connection, done.override.id, "ana", NOW + HOUR / 2)
+        assert not actions.end_override(connection, done.override.id, "ana", NOW + HOUR / 2)
+    assert (done.changed, again.changed) == (True, False)
+    assert [what for _, what, _ in audited(store, "rota:primary")] == ["override", "override_end"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "error", "told"),
+    [
+        (Override("primry", "ben", NOW, NOW + HOUR), NotFound, "did you mean 'primary'"),
+        (Override("primary", "bne", NOW, NOW + HOUR), NotFound, "there is no person"),
+        (Override("primary", "ben", NOW - HOUR, NOW), Refusal, "in the future"),
+        (Override("primary", "ben", NOW + 2 * HOUR, NOW + HOUR), Refusal, "after it begins"),
+    ],
+)
+def test_who_cannot_stand_in(store: OperationalStore, wanted: Override, error: type[Exception], told: str) -> None:
+    plan = Plan(people={"ben": PersonSpec()}, rotas={"primary": RotaSpec(people=("ben",))})
+    with pytest.raises(error, match=told), store.write() as connection:
+        actions.override(connection, wanted, plan, "ana", NOW)

@@ -27,7 +27,7 @@ from bench.installation import configured, target_server
 from bench.processes import cpu_s, free_port, memory_mb, peak_mb, running, tree_cpu_s, until_listening
 from bench.table import arguments, show
 
-__all__ = ["main", "measure_system"]
+__all__ = ["main", "measure_system", "system_up"]
 
 _POLL_S = 0.5
 _START_S = 1800
@@ -73,7 +73,7 @@ def measure_system(config: Path, seconds: float) -> list[Row]:
     RuntimeError when the system does not come to serve.
     """
     duration_s = max(1, math.ceil(seconds / 60)) * 60
-    with _up(config) as (process, store):
+    with system_up(config) as (process, store):
         tree = _Tree(process, store)
         began = tree.accounts()
         starting: list[Row] = [
@@ -91,7 +91,7 @@ def measure_system(config: Path, seconds: float) -> list[Row]:
 
 
 @contextmanager
-def _up(config: Path) -> Iterator[tuple[psutil.Process, _Store]]:
+def system_up(config: Path) -> Iterator[tuple[psutil.Process, _Store]]:
     """A `busta up` whose first scheduled run serves."""
     log, web, api = config.parent / "up.log", free_port(), free_port()
     start = "from monitoring_pipeline.cli import main; main()"

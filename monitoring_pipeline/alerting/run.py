@@ -30,11 +30,12 @@ from monitoring_pipeline.alerting.spec import Plan
 from monitoring_pipeline.alerting.stage import World
 from monitoring_pipeline.checks.spec import NetworksSpec
 from monitoring_pipeline.clock import Clock
-from monitoring_pipeline.records import Source
+from monitoring_pipeline.records import Sample, Source
 from monitoring_pipeline.store import alerts as stored
 from monitoring_pipeline.store.operational import OperationalStore
+from monitoring_pipeline.store.results import insert_samples
 
-__all__ = ["OWN_SOURCES", "Alerting", "Surroundings"]
+__all__ = ["OWN_SOURCES", "Alerting", "Surroundings", "report"]
 
 OWN_SOURCES = (
     Source("monitoring", component="monitoring", name="monitoring", description="This installation itself."),
@@ -77,10 +78,10 @@ class Alerting:
 
     def _make_evaluator(self, only: Collection[str] | None) -> Evaluator:
         around = self._around
-        own = [source for source in OWN_SOURCES if source.id not in around.checks]
+        known = {source.id for source in around.sources}
+        own = [source for source in OWN_SOURCES if source.id not in known and (only is None or source.id in only)]
         sources = [source for source in around.sources if only is None or source.id in only]
-        rules = self._plan.rules if self._plan.spec.enabled else ()
-        return Evaluator(rules, sources, around.checks, own if only is None else ())
+        return Evaluator(self._plan.rules if self._plan.spec.enabled else (), sources, around.checks, own)
 
     # -- judging, in the thread that writes ----------------------------------------------------------
 
@@ -156,3 +157,15 @@ class Alerting:
         """Judges and delivers until nothing is due any more; what a job does that was launched for it."""
         await asyncio.to_thread(self.tick)
         return await self.outbox.drain(timeout_s)
+
+
+def report(store: OperationalStore, alerting: Alerting, samples: Sequence[Sample], clock: Clock) -> None:
+    """Records samples from outside and judges them, in one transaction."""
+    touched = {(sample.source, sample.check) for sample in samples}
+    alerting.load({source for source, _ in touched})
+    try:
+        with store.write() as connection:
+            insert_samples(connection, samples)
+            alerting.judge(connection, touched, (), clock())
+    finally:
+        alerting.close()

@@ -17,7 +17,7 @@ from monitoring_pipeline.store.warehouse import aware, literal
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["daily_status", "response_series", "source_gaps", "source_history", "uptime"]
+__all__ = ["daily_status", "response_series", "source_gaps", "source_history", "uptime", "values_of"]
 
 # Built from names and escaped literals of our own only.
 # ruff: noqa: S608
@@ -193,6 +193,20 @@ def _of_check(check: str | None) -> str:
 
 def _within(column: str, since: datetime, until: datetime) -> str:
     return f"{column} >= {literal(since)} AND {column} < {literal(until)}"
+
+
+def values_of(
+    connection: DuckDBPyConnection, source: str, metric: str, check: str | None = None
+) -> list[tuple[datetime, float]]:
+    """The values of one metric of a source, or of one of its checks, oldest first. Needs the view `samples`."""
+    rows = connection.execute(
+        f"""
+        SELECT time, value FROM samples
+        WHERE source = {literal(source)} AND metric = {literal(metric)} AND {_of_check(check)}
+        ORDER BY time, id
+        """
+    ).fetchall()
+    return [(aware(moment), float(value)) for moment, value in rows]
 
 
 def _rows(connection: DuckDBPyConnection, query: str) -> list[dict[str, Any]]:

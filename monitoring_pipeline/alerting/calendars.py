@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from monitoring_pipeline.alerting.hours import on_wall
+from monitoring_pipeline.alerting.wall import moment
 
-__all__ = ["Span", "fault", "moment", "spans", "stamp"]
+__all__ = ["Span", "fault", "spans", "stamp"]
 
 log = structlog.get_logger(__name__)
 
@@ -28,13 +28,6 @@ class Span:
     summary: str
     start: datetime
     end: datetime
-
-
-def moment(value: date | datetime, zone: str) -> datetime:
-    """The UTC moment of a time; one without a time zone is on the wall clock of `zone`, a day is its begin."""
-    if not isinstance(value, datetime):
-        return on_wall(zone, datetime.combine(value, time()))
-    return on_wall(zone, value) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def stamp(path: Path) -> tuple[int, int] | None:
@@ -100,7 +93,7 @@ def _complain(path: Path, seen: tuple[int, int] | None, problem: str) -> None:
 
 def _parse(path: Path) -> Any:
     import icalendar
-    import recurring_ical_events
+    import recurring_ical_events  # type: ignore[import-untyped]
 
     size = path.stat().st_size
     if size > _MOST_BYTES:

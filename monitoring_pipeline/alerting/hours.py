@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 from monitoring_pipeline.alerting.spec import Hours, QuietHours
+from monitoring_pipeline.alerting.wall import DAYS, on_wall, shown
 from monitoring_pipeline.records import Severity
 
-__all__ = ["DAYS", "on_wall", "quiet", "within"]
-
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-"""The days of the week, as `date.weekday` counts them."""
+__all__ = ["quiet", "within"]
 
 # Quiet hours without an end are looked along for so long; whoever is quiet for longer is asked again then.
 _LONGEST = timedelta(days=8)
-_SECOND = timedelta(seconds=1)
 
 
 def within(hours: Sequence[Hours], default_zone: str, now: datetime) -> bool:
@@ -40,34 +36,10 @@ def quiet(hours: Sequence[QuietHours], zone: str, severity: Severity, now: datet
     return until if until > now else None
 
 
-def on_wall(zone: str, local: datetime) -> datetime:
-    """The UTC moment at which the clocks of a zone show a naive time.
-
-    As with cron, a time that the clocks skip in spring is the moment at which they jump, and a time that
-    they show twice in autumn is the first of the two.
-    """
-    clocks = ZoneInfo(zone)
-    moment = local.replace(tzinfo=clocks, fold=0).astimezone(UTC)
-    shown = moment.astimezone(clocks).replace(tzinfo=None)
-    return moment if shown == local else _jump(clocks, local.replace(tzinfo=clocks, fold=1).astimezone(UTC), moment)
-
-
-def _jump(clocks: ZoneInfo, before: datetime, after: datetime) -> datetime:
-    """The first second with the offset of `after`."""
-    offset = after.astimezone(clocks).utcoffset()
-    while after - before > _SECOND:
-        middle = before + (after - before) // 2
-        if middle.astimezone(clocks).utcoffset() == offset:
-            after = middle
-        else:
-            before = middle
-    return after.replace(microsecond=0)
-
-
 def _around(hours: Hours, default_zone: str, now: datetime) -> Iterator[tuple[datetime, datetime]]:
     """The stretches of these hours that may contain `now`."""
     zone = hours.timezone or default_zone
-    today = now.astimezone(ZoneInfo(zone)).date()
+    today = shown(zone, now).date()
     for back in (-1, 0, 1):  # clocks that run back at midnight show the day before once more
         day = today - timedelta(days=back)
         if not hours.days or DAYS[day.weekday()] in hours.days:

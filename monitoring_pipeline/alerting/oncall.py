@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 from monitoring_pipeline.alerting import calendars
-from monitoring_pipeline.alerting.hours import DAYS, on_wall
 from monitoring_pipeline.alerting.spec import RotaSpec
+from monitoring_pipeline.alerting.wall import DAYS, moment, on_wall, shown
 from monitoring_pipeline.store.overrides import Override
 
 __all__ = ["Shift", "Why", "on_call", "shifts"]
@@ -47,11 +46,11 @@ def on_call(rota: RotaSpec, overrides: Sequence[Override], now: datetime) -> Shi
 def shifts(rota: RotaSpec, overrides: Sequence[Override], since: datetime, until: datetime) -> list[Shift]:
     """The schedule between two moments, without holes: where nobody is on call, a shift says so."""
     found: list[Shift] = []
-    moment = since
-    while moment < until:
-        shift = _shift(rota, overrides, moment)
+    at = since
+    while at < until:
+        shift = _shift(rota, overrides, at)
         found.append(replace(shift, start=max(shift.start, since), end=min(shift.end, until)))
-        moment = shift.end
+        at = shift.end
     return _joined(found)
 
 
@@ -88,7 +87,7 @@ def _by_precedence(rota: RotaSpec, overrides: Sequence[Override], now: datetime)
     commanded = sorted(overrides, key=lambda each: each.id, reverse=True)
     found = [Shift(each.person, each.start, each.end, Why.OVERRIDE) for each in commanded]
     for configured in reversed(rota.overrides):
-        start, end = (calendars.moment(each, rota.timezone) for each in (configured.start, configured.end))
+        start, end = (moment(each, rota.timezone) for each in (configured.start, configured.end))
         found.append(Shift(configured.person, start, end, Why.OVERRIDE))
     if rota.calendar is not None:
         spans = calendars.spans(rota.calendar, rota.timezone, now - _AROUND, now + _AROUND)
@@ -102,7 +101,7 @@ def _turn(rota: RotaSpec, now: datetime) -> Shift:
     first = datetime.combine(rota.start, rota.handover)
     if rota.turn == "week":
         first -= timedelta(days=(rota.start.weekday() - DAYS.index(rota.day)) % 7)
-    number = (now.astimezone(ZoneInfo(rota.timezone)).replace(tzinfo=None) - first) // length
+    number = (shown(rota.timezone, now) - first) // length
     # Around a change of the clocks the time on the wall may belong to the neighbouring turn.
     while now < on_wall(rota.timezone, first + number * length):
         number -= 1

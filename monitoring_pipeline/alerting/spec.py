@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, time, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from monitoring_pipeline.alerting.channel import Channel, RateLimit
+from monitoring_pipeline.alerting.recurrence import check_rule
 from monitoring_pipeline.alerting.rule import Rule
 from monitoring_pipeline.alerting.selector import Matcher, Selector
+from monitoring_pipeline.alerting.wall import DayTime, Moment, moment
 from monitoring_pipeline.checks.deadlines import Cron, Zone
-from monitoring_pipeline.clock import Duration
+from monitoring_pipeline.clock import Duration, format_duration
 from monitoring_pipeline.records import Severity
 
 __all__ = [
@@ -43,6 +46,9 @@ Target = Annotated[str, Field(pattern=r"^(channel|person|team|oncall):[A-Za-z0-9
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
+_SHORTEST = timedelta(seconds=1)
+
+
 class _Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -50,8 +56,8 @@ class _Spec(BaseModel):
 class Hours(_Spec):
     """A time of day on some days of the week, on the wall clock of a time zone. It may pass midnight."""
 
-    start: time = Field(alias="from", description="Begin, such as 22:00.")
-    end: time = Field(alias="to", description="End, such as 07:00.")
+    start: DayTime = Field(alias="from", description="Begin, such as 22:00.")
+    end: DayTime = Field(alias="to", description="End, such as 07:00.")
     days: tuple[Day, ...] = Field((), description="Days on which it begins; every day by default.")
     timezone: Zone | None = Field(None, description="Its time zone; the person's, else UTC, by default.")
 
@@ -88,8 +94,8 @@ class TeamSpec(_Spec):
 class OverrideSpec(_Spec):
     """Somebody stands in."""
 
-    start: datetime = Field(alias="from", description="Begin, ISO 8601.")
-    end: datetime = Field(alias="to", description="End, ISO 8601.")
+    start: Moment = Field(alias="from", description="Begin, ISO 8601.")
+    end: Moment = Field(alias="to", description="End, ISO 8601.")
     person: str = Field(description="Who is on call then.")
 
 
@@ -98,12 +104,21 @@ class RotaSpec(_Spec):
 
     people: tuple[str, ...] = Field((), description="In the order of their turns.")
     turn: Literal["day", "week"] = Field("week", description="How long one turn is.")
-    handover: time = Field(time(9, 0), description="When turns change, on the wall clock.")
+    handover: DayTime = Field(time(9, 0), description="When turns change, on the wall clock.")
     day: Day = Field("mon", description="On which day weekly turns change.")
     start: date = Field(date(2024, 1, 1), description="Day from which turns are counted.")
     timezone: Zone = Field("UTC", description="Its time zone.")
     calendar: Path | None = Field(None, description="An iCalendar file; an event's summary names the person.")
     overrides: tuple[OverrideSpec, ...] = Field((), description="Who stands in when.")
+
+    @model_validator(mode="after")
+    def _is_somebody(self) -> RotaSpec:
+        if not self.people and self.calendar is None:
+            raise ValueError("a rota has people, a calendar, or both")
+        for number, each in enumerate(self.overrides):
+            if moment(each.end, self.timezone) <= moment(each.start, self.timezone):
+                raise ValueError(f"overrides[{number}] ends before it begins")
+        return self
 
 
 class LevelSpec(_Spec):
@@ -123,6 +138,20 @@ class EscalationSpec(_Spec):
     acknowledge_timeout: Duration | None = Field(
         None, description="An acknowledgement ends by itself after this time, and the escalation goes on."
     )
+
+    @model_validator(mode="after")
+    def _goes_forward(self) -> EscalationSpec:
+        delays = [timedelta(0), *(level.after for level in self.levels)]
+        for number, (before, after) in enumerate(pairwise(delays)):
+            if after < before:
+                raise ValueError(
+                    f"levels[{number}].after is {format_duration(after)}, earlier than {format_duration(before)}: "
+                    "levels come in the order of `after`"
+                )
+        for name, duration in (("repeat_every", self.repeat_every), ("acknowledge_timeout", self.acknowledge_timeout)):
+            if duration is not None and duration < _SHORTEST:
+                raise ValueError(f"{name} is at least {format_duration(_SHORTEST)}")
+        return self
 
 
 class Route(_Spec):
@@ -156,13 +185,37 @@ class MaintenanceSpec(_Spec):
 
     name: str = Field(description="Name for people.")
     sources: Selector = Field(description="The sources it is about.")
-    start: datetime | None = Field(None, description="Begin of a single window, ISO 8601, or of the recurrence.")
-    end: datetime | None = Field(None, description="End of a single window, ISO 8601.")
+    start: Moment | None = Field(None, description="Begin of a single window, ISO 8601, or of the recurrence.")
+    end: Moment | None = Field(None, description="End of a single window, ISO 8601.")
     cron: Cron | None = Field(None, description="Begins of a recurring window.")
     rrule: str | None = Field(None, description="RFC 5545 recurrence of `start`, such as FREQ=MONTHLY;BYDAY=1SU.")
     calendar: Path | None = Field(None, description="An iCalendar file: each event is a window.")
     duration: Duration | None = Field(None, description="How long a recurring window lasts.")
     timezone: Zone = Field("UTC", description="The time zone of `cron`, `rrule` and of times without one.")
+
+    @model_validator(mode="after")
+    def _says_when(self) -> MaintenanceSpec:
+        given = {name for name in _WHEN if getattr(self, name) is not None}
+        if given not in ({"start", "end"}, {"cron", "duration"}, {"rrule", "start", "duration"}, {"calendar"}):
+            raise ValueError(_when_is_wrong(given))
+        if self.duration is not None and self.duration <= timedelta(0):
+            raise ValueError("duration is more than 0s")
+        if self.start and self.end and moment(self.end, self.timezone) <= moment(self.start, self.timezone):
+            raise ValueError("it ends before it begins: `end` comes after `start`")
+        if self.rrule is not None and self.start is not None:
+            check_rule(self.rrule, self.start, self.timezone)
+        return self
+
+
+_WHEN = ("start", "end", "cron", "rrule", "calendar", "duration")
+
+
+def _when_is_wrong(given: set[str]) -> str:
+    ways = "give `start` and `end`, or `cron` and `duration`, or `rrule`, `start` and `duration`, or `calendar` alone"
+    if not given:
+        return f"it does not say when it is: {ways}"
+    names = ", ".join(f"`{name}`" for name in _WHEN if name in given)
+    return f"{names} together do not say when it is: {ways}"
 
 
 class AlertingSpec(_Spec):

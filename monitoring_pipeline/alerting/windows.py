@@ -6,15 +6,15 @@ changes. Windows that people open by command are silences of their own kind, not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo
+from pathlib import Path
 
 from monitoring_pipeline.alerting import calendars
-from monitoring_pipeline.alerting.hours import on_wall
+from monitoring_pipeline.alerting.recurrence import begins
 from monitoring_pipeline.alerting.spec import MaintenanceSpec
+from monitoring_pipeline.alerting.wall import moment
 from monitoring_pipeline.checks.deadlines import last_due, next_due
 from monitoring_pipeline.records import Source
 
@@ -51,7 +51,7 @@ def next_change(maintenance: Iterable[MaintenanceSpec], now: datetime) -> dateti
 def upcoming(spec: MaintenanceSpec, now: datetime, limit: int = 10) -> list[Window]:
     """The window that is open and those that come, by begin, at most `limit` of the next two years."""
     found: list[Window] = []
-    for window in _windows(spec, now):
+    for window in _windows(spec, now, _FARTHEST):
         if len(found) >= limit or window.start > now + _FARTHEST:
             break
         if window.end > now:
@@ -95,7 +95,7 @@ def _known(spec: MaintenanceSpec, now: datetime) -> _Known:
 def _look(spec: MaintenanceSpec, stamp: tuple[int, int] | None, now: datetime) -> _Known:
     horizon = _FOREVER if spec.calendar is None else now + _HORIZON
     opened: Window | None = None
-    for window in _windows(spec, now):
+    for window in _windows(spec, now, _HORIZON):
         if window.start > now:
             horizon = min(horizon, window.start)
             break
@@ -107,35 +107,37 @@ def _look(spec: MaintenanceSpec, stamp: tuple[int, int] | None, now: datetime) -
 # -- the four ways to say it -------------------------------------------------------------------------
 
 
-def _windows(spec: MaintenanceSpec, now: datetime) -> Iterator[Window]:
+def _windows(spec: MaintenanceSpec, now: datetime, reach: timedelta) -> Iterator[Window]:
     """The windows by begin, from some that are over or open to those that come."""
-    if spec.calendar is not None:
-        return _from_calendar(spec, now)
-    if spec.start is not None and spec.end is not None:
-        start, end = calendars.moment(spec.start, spec.timezone), calendars.moment(spec.end, spec.timezone)
-        return iter([Window(spec.name, start, end)])
-    begins = _by_cron if spec.cron is not None else _by_rule
     length = spec.duration or timedelta()
-    return (Window(spec.name, begin, begin + length) for begin in begins(spec, now - length))
+    if spec.calendar is not None:
+        return _from_calendar(spec, spec.calendar, now, now + reach)
+    if spec.cron is not None:
+        starts = _by_cron(spec.cron, spec.timezone, now)
+    elif spec.rrule is not None and spec.start is not None:
+        starts = begins(spec.rrule, spec.start, spec.timezone, now - length)
+    else:
+        return _once(spec)
+    return (Window(spec.name, start, start + length) for start in starts)
 
 
-def _from_calendar(spec: MaintenanceSpec, now: datetime) -> Iterator[Window]:
-    assert spec.calendar is not None
-    since, last = now, now + _FARTHEST
-    while since < last:
-        for span in calendars.spans(spec.calendar, spec.timezone, since, since + _HORIZON):
-            if span.start >= since or since == now:  # the rest was in the stretch before
-                yield Window(span.summary or spec.name, span.start, span.end)
-        since += _HORIZON
+def _once(spec: MaintenanceSpec) -> Iterator[Window]:
+    if spec.start is not None and spec.end is not None:
+        yield Window(spec.name, moment(spec.start, spec.timezone), moment(spec.end, spec.timezone))
 
 
-def _by_cron(spec: MaintenanceSpec, since: datetime) -> Iterator[datetime]:
-    assert spec.cron is not None
-    begin = last_due(spec.cron, spec.timezone, since) or next_due(spec.cron, spec.timezone, since)
-    while begin is not None:
-        yield begin
-        begin = next_due(spec.cron, spec.timezone, begin)
+def _by_cron(expression: str, zone: str, now: datetime) -> Iterator[datetime]:
+    """From the newest begin on: of windows of one length it is the one that ends last."""
+    start = last_due(expression, zone, now) or next_due(expression, zone, now)
+    while start is not None:
+        yield start
+        start = next_due(expression, zone, start)
 
 
-def _by_rule(spec: MaintenanceSpec, since: datetime) -> Iterator[datetime]:
-    return iter(())
+def _from_calendar(spec: MaintenanceSpec, path: Path, since: datetime, until: datetime) -> Iterator[Window]:
+    at = since
+    while at < until:
+        for span in calendars.spans(path, spec.timezone, at, min(at + _HORIZON, until)):
+            if span.start >= at or at == since:  # an earlier one was told with the stretch in which it began
+                yield Window(f"{spec.name}: {span.summary}" if span.summary else spec.name, span.start, span.end)
+        at += _HORIZON

@@ -215,7 +215,7 @@ def _when_is_wrong(given: set[str]) -> str:
     if not given:
         return f"it does not say when it is: {ways}"
     names = ", ".join(f"`{name}`" for name in _WHEN if name in given)
-    return f"{names} together do not say when it is: {ways}"
+    return f"{names} {'alone does' if len(given) == 1 else 'together do'} not say when it is: {ways}"
 
 
 class AlertingSpec(_Spec):
@@ -227,6 +227,10 @@ class AlertingSpec(_Spec):
     inhibitions: tuple[Inhibition, ...] = Field((), description="Alerts that mute other alerts.")
     inhibit_dependents: bool = Field(
         True, description="Whether an alert is not told while a source that its source depends on has one."
+    )
+    inhibit_linger: Duration = Field(
+        timedelta(seconds=90),
+        description="How long an alert that ended goes on muting what it muted, which has to recover as well.",
     )
     storm_cap: RateLimit | None = Field(
         RateLimit(messages=100), description="More messages than this over all channels become digests."

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
 __all__ = ["DAYS", "DayTime", "Moment", "moment", "on_wall", "shown"]
 
@@ -82,7 +82,12 @@ DayTime = Annotated[
     BeforeValidator(_as_time),
     AfterValidator(_without_zone),
     PlainSerializer(lambda value: value.isoformat("auto" if value.second else "minutes"), return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{2}:\d{2}(:\d{2})?$", "examples": ["22:00"]}),
 ]
 """A time of day on the wall clock as a field of the YAML: 22:00. 24:00 is midnight."""
-Moment = Annotated[datetime, BeforeValidator(_as_moment)]
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_as_moment),
+    WithJsonSchema({"type": "string", "examples": ["2026-05-04T22:00", "2026-05-04T22:00:00+02:00"]}),
+]
 """A moment as a field of the YAML, ISO 8601; without an offset it is on the wall of the time zone beside it."""

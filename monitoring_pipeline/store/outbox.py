@@ -6,21 +6,39 @@ when somebody must look at it next: when it may be sent, or, while it is being s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, delete, exists, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from monitoring_pipeline.clock import to_us
+from monitoring_pipeline.clock import from_us, to_us
 from monitoring_pipeline.records import Severity
-from monitoring_pipeline.store.tables import notification_alerts, notifications
+from monitoring_pipeline.store.channels import channels_by_name
+from monitoring_pipeline.store.tables import attempts, notification_alerts, notifications
 
-__all__ = ["Draft", "NotificationState", "enqueue"]
+__all__ = [
+    "OPEN",
+    "DeadLetter",
+    "Draft",
+    "NotificationState",
+    "collecting",
+    "dead_letters",
+    "drop",
+    "due_count",
+    "enqueue",
+    "expire",
+    "gather",
+    "next_due",
+    "open_count",
+    "replay",
+]
 
+OPEN = "state IN ('waiting', 'collecting', 'sending')"
+"""What is still to be sent, in the words of the indexes: in others they would not be used."""
 _CHUNK = 500
 
 
@@ -103,3 +121,131 @@ def _ids(connection: Connection, keys: Sequence[str]) -> dict[str, int]:
 def _chunks(items: Iterable[Any]) -> list[list[Any]]:
     every = list(dict.fromkeys(items))
     return [every[start : start + _CHUNK] for start in range(0, len(every), _CHUNK)]
+
+
+# -- digests ----------------------------------------------------------------------------------------
+
+
+def collecting(connection: Connection, channel: str, recipient: str, thread: str) -> tuple[int, str] | None:
+    """The digest that still gathers there: its id and message."""
+    row = connection.execute(
+        select(notifications.c.id, notifications.c.message)
+        .where(
+            text(f"notifications.{OPEN}"), notifications.c.channel == channel,
+            notifications.c.recipient == recipient, notifications.c.thread == thread,
+            notifications.c.state == NotificationState.COLLECTING.value,
+        )
+        .order_by(notifications.c.id.desc())
+    ).first()  # fmt: skip
+    return None if row is None else (row.id, row.message)
+
+
+def gather(
+    connection: Connection, digest_id: int, message: str, severity: Severity, alert_ids: Collection[int]
+) -> bool:
+    """Rewrites a digest that still gathers; False when it is on its way already."""
+    changed = connection.execute(
+        update(notifications)
+        .where(notifications.c.id == digest_id, notifications.c.state == NotificationState.COLLECTING.value)
+        .values(message=message, severity=severity.value)
+    )
+    if changed.rowcount != 1:
+        return False
+    links = [{"notification_id": digest_id, "alert_id": alert} for alert in dict.fromkeys(alert_ids)]
+    _insert_new(connection, notification_alerts, links)
+    return True
+
+
+# -- by hand, and by the clock ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A notification that was given up. `fell_back` tells whether another channel was told instead."""
+
+    id: int
+    at: datetime
+    channel: str
+    recipient: str
+    kind: str
+    severity: Severity
+    attempts: int
+    error: str
+    fell_back: bool
+
+
+def dead_letters(connection: Connection, since: datetime, limit: int = 1000) -> list[DeadLetter]:
+    """Notifications given up since a moment, oldest first."""
+    fallback = notifications.alias("fallback")
+    fell_back = exists().where(fallback.c.fallback_for == notifications.c.id).label("fell_back")
+    query = (
+        select(notifications, fell_back)
+        .where(text("notifications.state = 'dead'"), notifications.c.due >= to_us(since))
+        .order_by(notifications.c.id)
+        .limit(limit)
+    )
+    return [
+        DeadLetter(
+            row.id, from_us(row.due), row.channel, row.recipient, row.kind, Severity(row.severity), row.attempts,
+            row.error, bool(row.fell_back),
+        )
+        for row in connection.execute(query)
+    ]  # fmt: skip
+
+
+def replay(connection: Connection, ids: Collection[int], now: datetime) -> list[int]:
+    """Has dead letters sent again, under the same idempotency key, their attempts counted anew; those it did."""
+    values = {"state": NotificationState.WAITING.value, "due": to_us(now), "attempts": 0, "error": ""}
+    return _move(connection, ids, (NotificationState.DEAD,), values)
+
+
+def drop(connection: Connection, ids: Collection[int], reason: str) -> list[int]:
+    """Has notifications not sent that nobody is sending right now; those it did."""
+    values = {"state": NotificationState.DROPPED.value, "error": reason}
+    states = (NotificationState.WAITING, NotificationState.COLLECTING, NotificationState.DEAD)
+    return _move(connection, ids, states, values)
+
+
+def _move(
+    connection: Connection, ids: Collection[int], states: Iterable[NotificationState], values: Mapping[str, Any]
+) -> list[int]:
+    moved: list[int] = []
+    for chunk in _chunks(ids):
+        statement = update(notifications).where(
+            notifications.c.id.in_(chunk), notifications.c.state.in_([state.value for state in states])
+        )
+        moved += connection.execute(statement.values(**values).returning(notifications.c.id)).scalars()
+    return sorted(moved)
+
+
+def due_count(connection: Connection, now: datetime) -> int:
+    """How many notifications could be looked at now; those of channels that have to wait do not count."""
+    now_us, channel = to_us(now), notifications.c.channel
+    query = select(channel, func.count()).where(text(OPEN), notifications.c.due <= now_us).group_by(channel)
+    found = {name: int(count) for name, count in connection.execute(query)}
+    states = channels_by_name(connection, found)
+    waiting = {name for name, state in states.items() if state.waits_until(now_us) is not None}
+    return sum(count for name, count in found.items() if name not in waiting)
+
+
+def open_count(connection: Connection) -> int:
+    """How many notifications are still to be sent; digests that gather do not count."""
+    query = select(func.count()).where(text(OPEN), notifications.c.state != NotificationState.COLLECTING.value)
+    return int(connection.execute(query).scalar_one())
+
+
+def next_due(connection: Connection) -> datetime | None:
+    """When something is next to be looked at; None when nothing is to be sent."""
+    first = connection.execute(select(func.min(notifications.c.due)).where(text(OPEN))).scalar()
+    return None if first is None else from_us(first)
+
+
+def expire(connection: Connection, before: datetime, limit: int = 1000) -> int:
+    """Forgets some notifications that are over and older than a moment, with their attempts; how many."""
+    over = [NotificationState.SENT.value, NotificationState.DEAD.value, NotificationState.DROPPED.value]
+    query = select(notifications.c.id).where(notifications.c.created < to_us(before), notifications.c.state.in_(over))
+    ids = list(connection.execute(query.order_by(notifications.c.id).limit(limit)).scalars())
+    for chunk in _chunks(ids):
+        for column in (attempts.c.notification_id, notification_alerts.c.notification_id, notifications.c.id):
+            connection.execute(delete(column.table).where(column.in_(chunk)))
+    return len(ids)

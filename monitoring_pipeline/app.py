@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,6 +29,9 @@ from monitoring_pipeline.store.operational import OperationalStore
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from monitoring_pipeline.alerting.links import Links
+    from monitoring_pipeline.alerting.outbox import Drained
+    from monitoring_pipeline.alerting.run import Alerting
     from monitoring_pipeline.checks.run import Room, Served
     from monitoring_pipeline.reports import Overview
 
@@ -37,6 +40,7 @@ __all__ = ["CONFIG_VARIABLE", "LAST_GOOD_VARIABLE", "Monitoring", "config_path"]
 CONFIG_VARIABLE = "BUSTA_CONFIG"
 LAST_GOOD_VARIABLE = "BUSTA_LAST_GOOD"
 T = TypeVar("T")
+_PICTURED = timedelta(hours=6)
 
 
 def config_path(path: Path | None = None) -> Path:
@@ -91,9 +95,11 @@ class Monitoring:
         from monitoring_pipeline.checks.run import Room
 
         config = self.config
+        judge = None
         return Room(
-            self.store, config.sources, config.checks, config.execution, self.clock, config.redact, config.fingerprint
-        )
+            self.store, config.sources, config.checks, config.execution, self.clock, config.redact,
+            config.fingerprint, judge,
+        )  # fmt: skip
 
     def serve(self, start: datetime, end: datetime, tell: Callable[[list[SourceState]], None] | None = None) -> Served:
         """Serves all slots of a stretch of time; see `checks.run.serve`."""
@@ -127,6 +133,70 @@ class Monitoring:
 
         with self.store.write() as connection:
             states.forget_told(connection)
+
+    # -- alerts --------------------------------------------------------------------------------------
+
+    @cached_property
+    def links(self) -> Links:
+        """Links to alerts, for messages and pages. Raises StoreError."""
+        from monitoring_pipeline.alerting.links import Links, link_secret
+
+        return Links(self.api_url, link_secret(self.config.stores.directory))
+
+    def alerting(self) -> Alerting:
+        """Rules, alerts and notifications, for one process at work."""
+        from monitoring_pipeline.alerting.run import Alerting, Surroundings
+        from monitoring_pipeline.alerting.world import World
+
+        config = self.config
+        checks: dict[str, list[str]] = {}
+        for bound in config.checks:
+            checks.setdefault(bound.source.id, []).append(bound.check.id)
+        world = World(config.alerting, {source.id: source for source in config.sources}, self.links, config.name)
+        around = Surroundings(
+            self.store, self.clock, config.sources, checks, config.published, world, config.execution.networks,
+            config.redact, self.series,
+        )  # fmt: skip
+        return Alerting(config.alerting, around)
+
+    def report(self, samples: Sequence[Sample]) -> None:
+        """Records numbers that no check measured, and judges them."""
+        from monitoring_pipeline.alerting.run import report
+
+        if samples:
+            report(self.store, self.alerting(), samples, self.clock)
+
+    def settle_alerts(self, timeout_s: float) -> Drained:
+        """Judges what is due and delivers until nothing is, or the time is over."""
+        alerting = self.alerting()
+        try:
+            return _run(alerting.settle(timeout_s))
+        finally:
+            alerting.close()
+
+    def unattended_alerts(self) -> str:
+        """What of judging and delivering waits longer than it should; empty when nothing does."""
+        from monitoring_pipeline.alerting.attendance import unattended
+
+        return unattended(self.store, self.clock())
+
+    def unattended_escalations(self) -> str:
+        """Which open escalations have no live next step; empty when all have."""
+        from monitoring_pipeline.alerting.attendance import unattended_escalations
+
+        return unattended_escalations(self.store, self.clock())
+
+    def repair_escalations(self) -> list[str]:
+        """Gives open escalations their next step again; a sentence for each that had lost it."""
+        return self.alerting().repair_escalations()
+
+    def series(self, source: str, metric: str, check: str) -> Sequence[tuple[datetime, float]]:
+        """The values of a metric in the last six hours, oldest first, for a picture."""
+        from monitoring_pipeline.store.queries import values_of
+
+        now = self.clock()
+        with self.history(since=now - _PICTURED, source=source, tables=("samples",)) as connection:
+            return values_of(connection, source, metric, check or None)
 
     # -- heartbeats ----------------------------------------------------------------------------------
 
@@ -206,10 +276,12 @@ class Monitoring:
 
     def expire(self) -> dict[str, int]:
         """Applies the retention; rows deleted per table, the warehouse's under `warehouse.TABLE`."""
+        from monitoring_pipeline.store.aging import expire_alerts
         from monitoring_pipeline.store.expiry import expire_hot, expire_warehouse
 
         now, retention = self.clock(), self.config.retention
         removed = expire_hot(self.store, retention, now)
+        removed |= expire_alerts(self.store, self.config.alerting.spec.retention, now)
         history = expire_warehouse(self._warehouse, retention, now)
         return removed | {f"warehouse.{name}": count for name, count in history.items()}
 
@@ -229,13 +301,9 @@ class Monitoring:
     def note_run_failure(self, run_id: str, job: str, message: str) -> None:
         """Keeps the failure of one of our own runs as a sample of the source `monitoring`."""
         from monitoring_pipeline.checks.run import OWN_SOURCE
-        from monitoring_pipeline.store import results
 
         tags = {"run_id": run_id, "job": job, "message": message[:500]}
-        with self.store.write() as connection:
-            results.insert_samples(
-                connection, [Sample(OWN_SOURCE, "run_failures", self.clock(), 1.0, "", "dagster", tags)]
-            )
+        self.report([Sample(OWN_SOURCE, "run_failures", self.clock(), 1.0, "", "dagster", tags)])
 
     def overview(self) -> Overview:
         """How everything is right now."""

@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy import Connection
 
 from monitoring_pipeline.alerting import life
-from monitoring_pipeline.alerting.condition import Answer, Observation, Query, Subject
+from monitoring_pipeline.alerting.condition import Answer, Facts, Observation, Query, Subject
 from monitoring_pipeline.alerting.observe import Windows
 from monitoring_pipeline.alerting.rule import Rule
 from monitoring_pipeline.clock import from_us, to_us
@@ -228,7 +228,7 @@ class Evaluator:
 
 
 def observed(
-    each: Instance, answers: Sequence[Answer], facts: StoredFacts, now: datetime, held: Severity | None
+    each: Instance, answers: Sequence[Answer], facts: Facts, now: datetime, held: Severity | None
 ) -> Observation:
     """What the rule's condition sees; one that fails sees nothing, which is unknown."""
     try:

@@ -207,7 +207,7 @@ def _is_flapping(life: _Life, past: Sequence[tuple[int, int | None]]) -> bool:
     if spec is None:
         return False
     recent = [fired for fired, _ in past if fired > life.now - _us(spec.within) and fired != life.row["fired"]]
-    return len(recent) + life.row["count"] >= spec.times
+    return len(recent) + int(life.row["count"]) >= spec.times
 
 
 def _calm(life: _Life) -> int:

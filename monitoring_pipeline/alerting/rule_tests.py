@@ -27,7 +27,7 @@ from sqlalchemy import Connection
 
 from monitoring_pipeline.alerting.run import Alerting, Surroundings
 from monitoring_pipeline.alerting.spec import Plan
-from monitoring_pipeline.alerting.stage import World
+from monitoring_pipeline.alerting.world import World
 from monitoring_pipeline.checks.check import BoundCheck
 from monitoring_pipeline.checks.record import record
 from monitoring_pipeline.checks.registry import register

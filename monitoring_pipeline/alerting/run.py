@@ -27,7 +27,7 @@ from monitoring_pipeline.alerting.evaluate import Evaluator
 from monitoring_pipeline.alerting.observe import Windows
 from monitoring_pipeline.alerting.outbox import Drained, Outbox
 from monitoring_pipeline.alerting.spec import Plan
-from monitoring_pipeline.alerting.stage import World
+from monitoring_pipeline.alerting.world import World
 from monitoring_pipeline.checks.spec import NetworksSpec
 from monitoring_pipeline.clock import Clock
 from monitoring_pipeline.records import Sample, Source
@@ -142,6 +142,11 @@ class Alerting:
         """Judges what is due in a transaction of its own; for processes that record nothing."""
         with self._around.store.write() as connection:
             return self.judge(connection, (), (), self._around.clock())
+
+    def repair_escalations(self) -> list[str]:
+        """Gives open escalations that lost it their next step again; a sentence for each."""
+        with self._around.store.write() as connection:
+            return escalation.audit_escalations(connection, self._around.world, self._around.clock())
 
     # -- telling, in the event loop ------------------------------------------------------------------
 

@@ -9,19 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, func, insert, or_, select, update
 
 from monitoring_pipeline.clock import from_us, to_us
 from monitoring_pipeline.errors import NotFound
 from monitoring_pipeline.records import Alert, AlertMode, AlertState, Severity, Transition
-from monitoring_pipeline.store.tables import (
-    alerts,
-    audit,
-    decisions,
-    memberships,
-    notification_alerts,
-    transitions,
-)
+from monitoring_pipeline.store.tables import alerts, audit, decisions, transitions
 
 __all__ = [
     "AuditEntry",
@@ -34,15 +27,14 @@ __all__ = [
     "decide",
     "decisions_about",
     "decisions_of",
-    "drop_alerts",
     "due_alerts",
-    "expire_alerts",
     "find_alerts",
     "get_alert",
     "insert_alerts",
     "mark_handled",
     "next_due",
     "note_audit",
+    "oldest_unhandled",
     "open_alerts",
     "open_rows",
     "recent_firings",
@@ -288,34 +280,6 @@ def unacknowledge(connection: Connection, alert_id: int, now: datetime, *, by: s
     return True
 
 
-def drop_alerts(connection: Connection, ids: Sequence[int]) -> None:
-    """Removes alerts with all that belongs to them."""
-    for start in range(0, len(ids), _CHUNK):
-        chunk = ids[start : start + _CHUNK]
-        for table in (transitions, decisions, memberships, notification_alerts):
-            connection.execute(delete(table).where(table.c.alert_id.in_(chunk)))
-        connection.execute(delete(alerts).where(alerts.c.id.in_(chunk)))
-
-
-def expire_alerts(connection: Connection, before: datetime, *, unfired_before: datetime, limit: int) -> int:
-    """Removes some alerts resolved before a moment, earlier those that never fired; how many."""
-    query = (
-        select(alerts.c.id)
-        .where(
-            alerts.c.open_key.is_(None),
-            or_(
-                alerts.c.resolved < to_us(before),
-                (alerts.c.fired.is_(None)) & (alerts.c.resolved < to_us(unfired_before)),
-            ),
-        )
-        .order_by(alerts.c.id)
-        .limit(limit)
-    )
-    ids = list(connection.execute(query).scalars())
-    drop_alerts(connection, ids)
-    return len(ids)
-
-
 # -- transitions -------------------------------------------------------------------------------------
 
 
@@ -346,6 +310,12 @@ def unhandled(connection: Connection, limit: int = 10_000) -> list[Transition]:
     return _transitions(
         connection, select(transitions).where(transitions.c.handled.is_(None)).order_by(transitions.c.id).limit(limit)
     )
+
+
+def oldest_unhandled(connection: Connection) -> datetime | None:
+    """When the oldest transition came about that the stages have not taken yet."""
+    moment = connection.execute(select(func.min(transitions.c.at)).where(transitions.c.handled.is_(None))).scalar_one()
+    return None if moment is None else from_us(moment)
 
 
 def mark_handled(connection: Connection, ids: Iterable[int], now: datetime) -> None:

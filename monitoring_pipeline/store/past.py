@@ -16,7 +16,7 @@ from monitoring_pipeline.store.warehouse import aware, literal
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["Stood", "check_at", "source_at"]
+__all__ = ["Stood", "check_at", "moments", "source_at", "statuses"]
 
 # Built from names and escaped literals of our own only.
 # ruff: noqa: S608
@@ -59,6 +59,34 @@ def check_at(connection: DuckDBPyConnection, source: str, check: str, at: dateti
         """,
     )
     return Stood(Status.UNKNOWN) if row is None else Stood(Status(row[0]), aware(row[2]), row[1])
+
+
+def statuses(connection: DuckDBPyConnection, source: str, until: datetime) -> list[tuple[datetime, Stood]]:
+    """Every status of a source until a moment with the moment it began, oldest first. Needs `status_changes`."""
+    rows = connection.execute(
+        f"""
+        SELECT at, "after", reason, score FROM status_changes
+        WHERE source = {literal(source)} AND at <= {literal(until)} ORDER BY at, id
+        """
+    ).fetchall()
+    return [(aware(at), Stood(Status(after), aware(at), reason, score)) for at, after, reason, score in rows]
+
+
+def moments(connection: DuckDBPyConnection, source: str, since: datetime, until: datetime) -> list[datetime]:
+    """When something of a source was recorded in (since, until], each moment once, oldest first.
+
+    Needs the views `samples` and `results`.
+    """
+    span = f"> {literal(since)}", f"<= {literal(until)}"
+    rows = connection.execute(
+        f"""
+        SELECT time AS at FROM samples WHERE source = {literal(source)} AND time {span[0]} AND time {span[1]}
+        UNION
+        SELECT finished FROM results WHERE source = {literal(source)} AND finished {span[0]} AND finished {span[1]}
+        ORDER BY at
+        """
+    ).fetchall()
+    return [aware(at) for (at,) in rows]
 
 
 def _first(connection: DuckDBPyConnection, query: str) -> tuple[Any, ...] | None:

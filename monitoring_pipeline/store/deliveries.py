@@ -1,4 +1,4 @@
-"""What was told to whom and what came of it, read for people: notifications, attempts, channels, groups."""
+"""What was told to whom and what came of it, read for people: notifications and attempts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from monitoring_pipeline.clock import from_us, to_us
 from monitoring_pipeline.errors import NotFound
 from monitoring_pipeline.store.tables import (
     attempts,
-    channel_states,
     memberships,
     notification_alerts,
     notifications,
@@ -23,10 +22,8 @@ from monitoring_pipeline.store.tables import (
 
 __all__ = [
     "Attempted",
-    "ChannelRow",
     "Notified",
     "attempts_of",
-    "channel_rows",
     "find_notifications",
     "get_notification",
     "groups_of",
@@ -73,20 +70,6 @@ class Attempted:
     code: int | None
     detail: str
     worker: str
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelRow:
-    """How a channel fared. `failures` counts failures in a row, `blocked_until` is what its provider asked for."""
-
-    name: str
-    last_ok: datetime | None = None
-    last_failed: datetime | None = None
-    error: str = ""
-    failures: int = 0
-    tested: datetime | None = None
-    blocked_until: datetime | None = None
-    next_free: datetime | None = None
 
 
 # -- notifications -----------------------------------------------------------------------------------
@@ -190,18 +173,7 @@ def _title(message: str) -> str:
         return ""
 
 
-# -- channels and groups ------------------------------------------------------------------------------
-
-
-def channel_rows(connection: Connection) -> dict[str, ChannelRow]:
-    """What is known of channels that were used, by name."""
-    return {
-        row.name: ChannelRow(
-            row.name, _moment(row.last_ok), _moment(row.last_failed), row.error, row.failures, _moment(row.tested),
-            _moment(row.blocked_until), _moment(row.next_free),
-        )
-        for row in connection.execute(select(channel_states))
-    }  # fmt: skip
+# -- of channels and groups ---------------------------------------------------------------------------
 
 
 def queue_lengths(connection: Connection, states: Collection[str]) -> dict[str, dict[str, int]]:

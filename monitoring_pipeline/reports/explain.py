@@ -12,7 +12,7 @@ from monitoring_pipeline.store.alerts import AuditEntry, Decision
 from monitoring_pipeline.store.deliveries import Attempted, Notified
 from monitoring_pipeline.store.operational import OperationalStore
 
-__all__ = ["Step", "explain_alert"]
+__all__ = ["Step", "changed", "explain_alert"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def explain_alert(store: OperationalStore, alert_id: int) -> list[Step]:
         told = deliveries.notifications_of(connection, [alert_id])
         channels = {each.id: each for each in told}
         steps = [
-            *(_changed(each) for each in stored.transitions_of(connection, [alert_id])),
+            *(changed(each) for each in stored.transitions_of(connection, [alert_id])),
             *(_done(each) for each in stored.audit_of(connection, f"alert:{alert_id}")),
             *(_decided(each) for each in stored.decisions_of(connection, [alert_id])),
             *(_told(each) for each in told),
@@ -45,7 +45,8 @@ def explain_alert(store: OperationalStore, alert_id: int) -> list[Step]:
 _ORDER = ("done", "changed", "decided", "told", "tried")
 
 
-def _changed(each: Transition) -> Step:
+def changed(each: Transition) -> Step:
+    """One transition as a step."""
     before = "new" if each.before is None else each.before.value
     what = f"{before} -> {each.after}" if before != each.after else f"still {each.after}, {each.severity}"
     return Step(each.at, "changed", what, ": ".join(filter(None, (_words(each.reason), each.text))), each.by)

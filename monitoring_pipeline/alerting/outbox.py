@@ -186,7 +186,8 @@ class _Worker:
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="outbox")
-        self._tasks: dict[asyncio.Task[None], Claimed] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._holding: dict[int, str] = {}
         self._finished: list[Outcome] = []
         self._chores = _Chores(outbox)
         self._clocks = (outbox.clock(), time.monotonic())
@@ -254,18 +255,14 @@ class _Worker:
             if outcome.attempt is not None:
                 self.counts["sent" if outcome.attempt is Attempt.SENT else "failed"] += 1
         for each in claimed:
+            self._holding[each.id] = each.channel
             task = asyncio.ensure_future(self._send(each, since))
-            self._tasks[task] = each
-            task.add_done_callback(self._ended)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return len(claimed)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(task, None)
-        self._wake.set()
-
     async def _in_writer(self, batch: list[Outcome], *, claiming: bool) -> list[Claimed]:
-        holding = {claimed.id: claimed.channel for claimed in self._tasks.values()}
-        return await self._loop.run_in_executor(self._writer, self._commit, batch, claiming, holding)
+        return await self._loop.run_in_executor(self._writer, self._commit, batch, claiming, dict(self._holding))
 
     def _commit(self, batch: list[Outcome], claiming: bool, holding: Mapping[int, str]) -> list[Claimed]:
         store, now = self.outbox.store, self.outbox.clock()
@@ -321,11 +318,13 @@ class _Worker:
 
     async def _send(self, claimed: Claimed, since: float) -> None:
         channel = self.outbox.plan.channels.get(claimed.channel)
-        refused = self._refusal(claimed, channel, time.monotonic() - since)
-        if channel is None or refused is not None:
-            self._finished.append(refused or self._dead(claimed, "no channel"))
-        else:
-            self._finished.append(await attempt(claimed, channel, self.desk))
+        outcome = self._refusal(claimed, channel, time.monotonic() - since)
+        if outcome is None and channel is not None:
+            outcome = await attempt(claimed, channel, self.desk)
+        if outcome is not None:
+            self._finished.append(outcome)
+        del self._holding[claimed.id]
+        self._wake.set()
 
     def _refusal(self, claimed: Claimed, channel: Channel | None, late_s: float) -> Outcome | None:
         """Why it is not even tried."""

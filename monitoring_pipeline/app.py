@@ -23,17 +23,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from monitoring_pipeline.clock import Clock, system_clock, to_us
 from monitoring_pipeline.config import Config, Texts, keep_texts, kept_texts, load_config
 from monitoring_pipeline.errors import ConfigError, NotFound
-from monitoring_pipeline.records import Result, Sample, SourceState
+from monitoring_pipeline.records import Result, Sample, Source, SourceState
 from monitoring_pipeline.store.operational import OperationalStore
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from monitoring_pipeline.alerting.channel import Sent
     from monitoring_pipeline.alerting.links import Links
     from monitoring_pipeline.alerting.outbox import Drained
     from monitoring_pipeline.alerting.run import Alerting
     from monitoring_pipeline.checks.run import Room, Served
     from monitoring_pipeline.reports import Overview
+    from monitoring_pipeline.reports.alerts import AlertDetail, AlertFilter, AlertView
+    from monitoring_pipeline.reports.channels import ChannelView
+    from monitoring_pipeline.reports.explain import Step
+    from monitoring_pipeline.reports.hindsight import SourceThen
 
 __all__ = ["CONFIG_VARIABLE", "LAST_GOOD_VARIABLE", "Monitoring", "config_path"]
 
@@ -148,10 +153,7 @@ class Monitoring:
         from monitoring_pipeline.alerting.run import Alerting, Surroundings
         from monitoring_pipeline.alerting.world import World
 
-        config = self.config
-        checks: dict[str, list[str]] = {}
-        for bound in config.checks:
-            checks.setdefault(bound.source.id, []).append(bound.check.id)
+        config, checks = self.config, _check_ids(self.config)
         world = World(config.alerting, {source.id: source for source in config.sources}, self.links, config.name)
         around = Surroundings(
             self.store, self.clock, config.sources, checks, config.published, world, config.execution.networks,
@@ -197,6 +199,42 @@ class Monitoring:
         now = self.clock()
         with self.history(since=now - _PICTURED, source=source, tables=("samples",)) as connection:
             return values_of(connection, source, metric, check or None)
+
+    def alerts(self, wanted: AlertFilter, limit: int = 200) -> list[AlertView]:
+        """Alerts that pass a filter; see `reports.alerts.list_alerts`."""
+        from monitoring_pipeline.reports.alerts import list_alerts
+
+        return list_alerts(self.store, self.config.sources, wanted, self.clock(), limit)
+
+    def alert(self, alert_id: int) -> AlertDetail:
+        """One alert with everything that belongs to it. Raises NotFound."""
+        from monitoring_pipeline.reports.alerts import alert_detail
+
+        return alert_detail(self.store, self.config.sources, alert_id, self.clock())
+
+    def explain_alert(self, alert_id: int) -> list[Step]:
+        """All that happened to an alert, oldest first. Raises NotFound."""
+        from monitoring_pipeline.reports.explain import explain_alert
+
+        return explain_alert(self.store, alert_id)
+
+    def explain_source(self, source: Source, at: datetime) -> SourceThen:
+        """Why a source did, or did not, alert at a moment. Raises StoreError."""
+        from monitoring_pipeline.reports.hindsight import Installed, explain_source
+
+        config = self.config
+        here = Installed(self.store, config.published, config.sources, _check_ids(config), config.alerting)
+        return explain_source(here, source, at, self.clock())
+
+    def channels(self) -> list[ChannelView]:
+        """How the channels do."""
+        from monitoring_pipeline.reports.channels import channel_views
+
+        return channel_views(self.store, self.config.alerting.channels, self.clock())
+
+    def test_channel(self, name: str, recipient: str = "") -> Sent:
+        """Sends a test message now. Raises NotFound, and what the channel raises."""
+        return _run(self.alerting().outbox.send_test(name, recipient))
 
     # -- heartbeats ----------------------------------------------------------------------------------
 
@@ -310,6 +348,13 @@ class Monitoring:
         from monitoring_pipeline.reports import overview
 
         return overview(self.store, self.config.sources, self.config.components, self.clock())
+
+
+def _check_ids(config: Config) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for bound in config.checks:
+        found.setdefault(bound.source.id, []).append(bound.check.id)
+    return found
 
 
 def _last_good(path: Path, kept: Texts, error: ConfigError) -> Config:

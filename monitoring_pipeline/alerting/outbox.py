@@ -115,8 +115,11 @@ class Outbox:
             left = box.open_count(connection)
         return Drained(worker.counts["sent"], worker.counts["failed"], left)
 
-    async def send_test(self, name: str) -> Sent:
-        """Sends a test message now, without a queue. Raises NotFound, and what the channel raises (Undelivered)."""
+    async def send_test(self, name: str, recipient: str = "") -> Sent:
+        """Sends a test message now, without a queue, to the channel's own address or another of its kind.
+
+        Raises NotFound, and what the channel raises (Undelivered).
+        """
         channel = self.plan.channels.get(name)
         if channel is None:
             raise NotFound("channel", name, self.plan.channels)
@@ -124,7 +127,7 @@ class Outbox:
         async with open_session(self.networks, channel.timeout.total_seconds()) as http:
             desk = Desk(self.clock, http, self.redact, self.series)
             try:
-                sent = await hand_over(channel, message, desk.context())
+                sent = await hand_over(channel, message, desk.context(recipient))
             except Exception as error:
                 await asyncio.to_thread(self._note_test, name, desk.shown(str(error) or type(error).__name__))
                 raise

@@ -18,9 +18,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-import aiohttp
 from pydantic import BaseModel, ConfigDict, Field
 
 from monitoring_pipeline.alerting.message import Message
@@ -28,6 +27,9 @@ from monitoring_pipeline.clock import Duration
 from monitoring_pipeline.errors import MonitoringError
 from monitoring_pipeline.kinds import Kinds, find_kinds
 from monitoring_pipeline.records import Severity
+
+if TYPE_CHECKING:
+    import aiohttp
 
 __all__ = ["Channel", "RateLimit", "SendContext", "Sent", "SeriesOf", "Undelivered", "channel_kinds"]
 

@@ -222,6 +222,9 @@ class AlertingSpec(_Spec):
     """Who is told, and when not."""
 
     enabled: bool = Field(True, description="Whether rules are evaluated at all.")
+    defaults: bool | None = Field(
+        None, description="Whether the built-in rules apply; by default where there are no `rules`."
+    )
     sending: bool = Field(True, description="false: everything is evaluated and kept, nothing is sent.")
     routes: tuple[Route, ...] = Field((), description="In order. Without any, every channel is told everything.")
     inhibitions: tuple[Inhibition, ...] = Field((), description="Alerts that mute other alerts.")

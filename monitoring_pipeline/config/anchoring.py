@@ -1,17 +1,16 @@
-"""Relative paths of checks count from the configuration's folder, whatever folder a run starts in."""
+"""Relative paths of checks and calendars count from the configuration's folder, whatever folder a run starts in."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
-from pydantic import SecretStr
-
-from monitoring_pipeline.checks.check import Check
+from pydantic import BaseModel, SecretStr
 
 __all__ = ["absolute", "anchored", "anchored_url"]
 
+ModelT = TypeVar("ModelT", bound=BaseModel)
 _IN_FILES = ("sqlite:///", "duckdb:///")
 
 
@@ -32,26 +31,26 @@ def anchored_url(url: str, folder: Path) -> str:
     return url
 
 
-def anchored(check: Check, folder: Path) -> Check:
-    """The check with its relative paths made absolute: `Path` fields, `path` (a pattern, say) and the
-    URLs of databases in files. `~` is the home folder."""
+def anchored(spec: ModelT, folder: Path) -> ModelT:
+    """The check (rota, channel ...) with its relative paths made absolute: `Path` fields, `path` (a pattern, say)
+    and the URLs of databases in files. `~` is the home folder."""
     changed: dict[str, Any] = {}
-    path, url = getattr(check, "path", None), getattr(check, "url", None)
+    path, url = getattr(spec, "path", None), getattr(spec, "url", None)
     if isinstance(path, str):
         changed["path"] = str(absolute(Path(path), folder))
     if isinstance(url, SecretStr) and url.get_secret_value().startswith(_IN_FILES):
         changed["url"] = SecretStr(anchored_url(url.get_secret_value(), folder))
-    for name in _path_fields(type(check)):
-        value = getattr(check, name)
+    for name in _path_fields(type(spec)):
+        value = getattr(spec, name)
         if isinstance(value, Path):
             changed[name] = absolute(value, folder)
         elif isinstance(value, tuple):
             changed[name] = tuple(absolute(part, folder) if isinstance(part, Path) else part for part in value)
-    return check.model_copy(update=changed) if changed else check
+    return spec.model_copy(update=changed) if changed else spec
 
 
 @cache
-def _path_fields(kind: type[Check]) -> tuple[str, ...]:
+def _path_fields(kind: type[BaseModel]) -> tuple[str, ...]:
     return tuple(name for name, info in kind.model_fields.items() if _names_path(info.annotation))
 
 

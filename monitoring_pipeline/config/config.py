@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from monitoring_pipeline.alerting.spec import Plan
 from monitoring_pipeline.checks.check import BoundCheck
 from monitoring_pipeline.checks.spec import ExecutionSpec
 from monitoring_pipeline.config.fields import ApiSpec
@@ -23,7 +24,8 @@ class Config:
 
     `sources` are the enabled ones and `checks` all checks of these, disabled ones included.
     `stores` holds absolute paths and the URL of the operational store. `fingerprint` changes
-    whenever something that matters changes. `texts` are those of its files. `secrets` are values that no text may show.
+    whenever something that matters changes. `alerting` says when to alert and who is told. `texts` are
+    those of its files. `secrets` are values that no text may show.
     """
 
     path: Path
@@ -36,6 +38,7 @@ class Config:
     execution: ExecutionSpec
     api: ApiSpec
     fingerprint: str
+    alerting: Plan = field(default_factory=Plan)
     secrets: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
     texts: Texts = field(default_factory=Texts, compare=False)

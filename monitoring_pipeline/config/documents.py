@@ -13,8 +13,18 @@ from monitoring_pipeline.config.problems import Problems, at, choices
 from monitoring_pipeline.config.reading import read_yaml
 from monitoring_pipeline.config.validation import allowed_keys, as_fields, as_items, field_names
 
-__all__ = ["Document", "Entry", "read_document"]
+__all__ = ["NAMED", "Document", "Entry", "read_document"]
 
+NAMED = {
+    "components": "component",
+    "channels": "channel",
+    "people": "person",
+    "teams": "team",
+    "rotas": "rota",
+    "escalations": "escalation",
+}
+"""Sections that are mappings from names that are unique over all files, and what one entry is called."""
+_LISTED = {"rules": "a rule is a mapping that begins with `id:`", "maintenance": "a maintenance window is a mapping"}
 _NOT_INCLUDED = frozenset(field_names(HeadFields)) - frozenset(field_names(IncludedFields))
 
 
@@ -28,12 +38,14 @@ class Entry:
 
 @dataclass(slots=True)
 class Document:
-    """The sections of all files. `head` is the main file's mapping."""
+    """The sections of all files. `head` is the main file's mapping, `given` names the sections that any file has."""
 
     head: Fields
     templates: dict[str, Fields] = field(default_factory=dict)
-    components: Fields = field(default_factory=lambda: Fields({}, {}, Place("")))
+    named: dict[str, Fields] = field(default_factory=lambda: {name: Fields({}, {}, Place("")) for name in NAMED})
     entries: list[Entry] = field(default_factory=list)
+    listed: dict[str, list[Fields]] = field(default_factory=lambda: {name: [] for name in _LISTED})
+    given: set[str] = field(default_factory=set)
 
 
 def read_document(path: Path, *, environ: Mapping[str, str], problems: Problems) -> Document:
@@ -91,22 +103,29 @@ class _Files:
                 self.problems.add(mark, f"the template {name!r} exists already at {at(first)}")
             elif template is not None:
                 self.document.templates[name] = template
-        components = as_fields(fields.values.get("components"), "components", self.problems)
-        for name, node in components.values.items() if components else ():
-            self._component(name, node, components)
+        self.document.given.update(name for name, node in fields.values.items() if not _is_null(node))
+        for section in NAMED:
+            self._take_named(section, as_fields(fields.values.get(section), section, self.problems))
+        for section, form in _LISTED.items():
+            for node in as_items(fields.values.get(section), section, self.problems):
+                if isinstance(node, Fields):
+                    self.document.listed[section].append(node)
+                else:
+                    self.problems.add(node.mark, form)
         for node in as_items(fields.values.get("sources"), "sources", self.problems):
             if isinstance(node, Fields):
                 self.document.entries.append(Entry(node, path.parent))
             else:
                 self.problems.add(node.mark, "a source is a mapping that begins with `id:`")
 
-    def _component(self, name: str, node: Node, components: Fields | None) -> None:
-        mark = components.keys[name] if components else node.mark
-        known = self.document.components
-        if name in known.values:
-            self.problems.add(mark, f"the component {name!r} exists already at {at(known.keys[name])}")
-            return
-        known.values[name], known.keys[name] = node, mark
+    def _take_named(self, section: str, fields: Fields | None) -> None:
+        known = self.document.named[section]
+        for name, node in fields.values.items() if fields else ():
+            mark = fields.keys[name] if fields else node.mark
+            if name in known.values:
+                self.problems.add(mark, f"the {NAMED[section]} {name!r} exists already at {at(known.keys[name])}")
+            else:
+                known.values[name], known.keys[name] = node, mark
 
     def _include(self, node: Node, path: Path, above: tuple[Path, ...]) -> None:
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
@@ -122,3 +141,7 @@ class _Files:
                 self.problems.add(node.mark, f"{node.shown!r} includes a file that includes this one: {chain}")
             elif name.resolve() not in self.seen:
                 self.read(name, str(name), above)
+
+
+def _is_null(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.value is None

@@ -10,6 +10,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from monitoring_pipeline.alerting.rule import Rule
+from monitoring_pipeline.alerting.spec import (
+    AlertingSpec,
+    EscalationSpec,
+    MaintenanceSpec,
+    PersonSpec,
+    RotaSpec,
+    TeamSpec,
+)
 from monitoring_pipeline.checks.spec import ExecutionSpec
 from monitoring_pipeline.records import Criticality
 from monitoring_pipeline.store.spec import RetentionSpec, StoresSpec
@@ -106,11 +115,24 @@ class DefaultsFields(_Fields):
 class IncludedFields(_Fields):
     """What an included file may hold."""
 
+    model_config = ConfigDict(defer_build=True)
+
     version: Literal[1] = Field(1, description="Version of the format.")
     include: tuple[str, ...] = Field((), description="Further files or patterns, counted from this file's folder.")
     templates: Mapping[str, Any] = Field(default_factory=dict, description="Reusable parts of sources, by name.")
     components: Mapping[str, Any] = Field(default_factory=dict, description="The components, by name.")
     sources: tuple[Any, ...] = Field((), description="What is monitored.")
+    rules: tuple[Rule, ...] = Field((), description="When to alert; see rules.md. `[]`: never.")
+    channels: Mapping[str, Any] = Field(
+        default_factory=dict, description="Through what people are told, by name; see channels.md."
+    )
+    people: Mapping[str, PersonSpec] = Field(default_factory=dict, description="Who can be told, by name.")
+    teams: Mapping[str, TeamSpec] = Field(default_factory=dict, description="The teams, by name.")
+    rotas: Mapping[str, RotaSpec] = Field(default_factory=dict, description="Who is on call when, by name.")
+    escalations: Mapping[str, EscalationSpec] = Field(
+        default_factory=dict, description="Who is told next while nobody acknowledges, by name."
+    )
+    maintenance: tuple[MaintenanceSpec, ...] = Field((), description="Times in which sources may be away.")
 
 
 class HeadFields(IncludedFields):
@@ -121,4 +143,5 @@ class HeadFields(IncludedFields):
     retention: RetentionSpec = RetentionSpec()
     execution: ExecutionSpec = ExecutionSpec()
     api: ApiSpec = ApiSpec()
+    alerting: AlertingSpec = AlertingSpec()
     defaults: DefaultsFields = DefaultsFields()

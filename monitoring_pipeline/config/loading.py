@@ -6,7 +6,7 @@ import gc
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,24 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from monitoring_pipeline import __version__
+from monitoring_pipeline.alerting.channel import channel_kinds
+from monitoring_pipeline.alerting.condition import condition_kinds
 from monitoring_pipeline.checks.check import BoundCheck, Check, check_kinds
 from monitoring_pipeline.checks.spec import ExecutionSpec
+from monitoring_pipeline.config.alerting import declared, read_alerting, sections_of
 from monitoring_pipeline.config.anchoring import absolute, anchored, anchored_url
+from monitoring_pipeline.config.choosing import kind_of
 from monitoring_pipeline.config.config import Config
 from monitoring_pipeline.config.documents import Document, read_document
 from monitoring_pipeline.config.expansion import Expanded, Expansion
 from monitoring_pipeline.config.extras import missing_extras
-from monitoring_pipeline.config.fields import ApiSpec, ComponentFields, HeadFields, Id, SourceFields
+from monitoring_pipeline.config.fields import ApiSpec, ComponentFields, HeadFields, IncludedFields, SourceFields
 from monitoring_pipeline.config.nodes import Fields, Place, Scalar, plain
 from monitoring_pipeline.config.problems import Problems, at, hint, quoted
 from monitoring_pipeline.config.references import Built, BuiltCheck, check_cron, check_references
 from monitoring_pipeline.config.secrets import secrets_in_models, secrets_in_nodes
 from monitoring_pipeline.config.texts import Texts
-from monitoring_pipeline.config.validation import as_fields, keep_keys, validate
+from monitoring_pipeline.config.validation import as_fields, field_names, keep_keys, validate
 from monitoring_pipeline.kinds import Kinds
 from monitoring_pipeline.records import Component, Source
 from monitoring_pipeline.store.spec import RetentionSpec, StoresSpec
@@ -80,26 +84,29 @@ class _Loading:
         retention = self._section("retention", RetentionSpec)
         execution = self._section("execution", ExecutionSpec)
         api = self._section("api", ApiSpec)
-        declared = self._declared()
+        components = self._declared()
+        alerting = read_alerting(self.document, self.path.absolute().parent, self.problems)
         self.expanded = list(Expansion(self.document, self.kinds.by_name, self.problems).sources())
-        built, sources = self._sources(declared)
+        built, sources = self._sources(components)
         check_references(built, self.problems, unread=self.unread)
         self.problems.raise_if_any()
         assert head and stores and retention and execution and api  # noqa: S101 - else there were problems
         enabled = [source for source in built if source.enabled]
         checks = tuple(BoundCheck(sources[source.id], check.check) for source in enabled for check in source.checks)
+        plan = alerting.plan()
         return Config(
             path=self.path.absolute(),
             name=head.name or self.path.stem,
-            components=self._components(declared, [sources[source.id] for source in enabled]),
+            components=self._components(components, [sources[source.id] for source in enabled]),
             sources=tuple(sources[source.id] for source in enabled),
             checks=checks,
             stores=_resolved(stores, self.path.absolute().parent),
             retention=retention,
             execution=execution,
             api=api,
+            alerting=plan,
             fingerprint=self._fingerprint(),
-            secrets=self._secrets(stores, checks),
+            secrets=self._secrets([stores, *plan.channels.values()], checks),
             warnings=self._warnings(checks),
             texts=self.problems.texts,
         )
@@ -115,15 +122,8 @@ class _Loading:
         return model() if fields is None else validate(model, fields, self.problems)
 
     def _declared(self) -> dict[str, ComponentFields]:
-        found = {}
-        known = self.document.components
-        for name, node in known.values.items():
-            fields = as_fields(node, "a component", self.problems) or Fields({}, {}, node.mark)
-            mark = known.keys[name]
-            named = Fields({"id": Scalar(name, name, name, mark)}, {"id": mark}, mark)
-            if validate(_ComponentId, named, self.problems):
-                found[name] = validate(ComponentFields, fields, self.problems) or ComponentFields()
-        return found
+        entries = declared(self.document, "components", self.problems)
+        return {name: validate(ComponentFields, f, self.problems) or ComponentFields() for name, f in entries}
 
     def _sources(self, declared: Mapping[str, ComponentFields]) -> tuple[list[Built], dict[str, Source]]:
         built: list[Built] = []
@@ -159,28 +159,15 @@ class _Loading:
         return False
 
     def _check(self, fields: Fields, source: str) -> Iterator[BuiltCheck]:
-        kind = fields.values.get("kind")
-        if kind is None:
-            name = fields.values.get("id")
-            tail = f"; no template has a check {quoted(name)} to change" if isinstance(name, Scalar) else ""
-            known = ", ".join(sorted(self.kinds.by_name))
-            self.problems.add(fields.mark, f"'kind' is required and missing{tail}; known kinds: {known}")
-            return
-        model = self.kinds.by_name.get(kind.text) if isinstance(kind, Scalar) else None
+        name = fields.values.get("id")
+        tail = f"; no template has a check {quoted(name)} to change" if isinstance(name, Scalar) else ""
+        model = kind_of(fields, self.kinds, "a check kind", self.problems, missing=tail)
         if model is None:
-            self.problems.add(kind.mark, self._unknown_kind(kind))
             return
         check_cron(fields, self.problems)
         check = validate(model, fields, self.problems)
         if check is not None:
             yield BuiltCheck(f"{source}/{check.id}", anchored(check, self.path.absolute().parent), fields)
-
-    def _unknown_kind(self, kind: Any) -> str:
-        name = kind.text if isinstance(kind, Scalar) else ""
-        broken = self.kinds.broken.get(name)
-        tail = f"; its plug-in could not be loaded: {broken}" if broken else ""
-        known = ", ".join(sorted(self.kinds.by_name))
-        return f"{quoted(kind)} is not a check kind{hint(name, self.kinds.by_name)}; known kinds: {known}{tail}"
 
     def _warn_near_miss(self, component: str, declared: Mapping[str, ComponentFields], fields: Fields) -> None:
         if component in declared or not declared or component == "default":
@@ -198,29 +185,34 @@ class _Loading:
     def _fingerprint(self) -> str:
         head = {name: plain(node) for name, node in self.document.head.values.items() if name in _HEAD_THAT_MATTERS}
         sources = [[plain(each.source), [plain(check) for check in each.checks]] for each in self.expanded]
-        matter = [__version__, str(self.path.absolute().parent), head, plain(self.document.components), sources]
+        components = plain(self.document.named["components"])
+        folder = str(self.path.absolute().parent)
+        matter = [__version__, folder, head, components, sources, sections_of(self.document)]
         return hashlib.sha256(json.dumps(matter, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
-    def _secrets(self, stores: StoresSpec, checks: tuple[BoundCheck, ...]) -> frozenset[str]:
+    def _secrets(self, specs: Iterable[BaseModel], checks: tuple[BoundCheck, ...]) -> frozenset[str]:
         found = set(self.problems.secrets)
-        found.update(secrets_in_models([stores, *(bound.check for bound in checks)]))
-        found.update(secrets_in_nodes([self.document.head]))
+        found.update(secrets_in_models([*specs, *(bound.check for bound in checks)]))
+        found.update(secrets_in_nodes([self.document.head, *self.document.named.values()]))
         for each in self.expanded:
             found.update(secrets_in_nodes([each.source, *each.checks]))
         return frozenset(secret for secret in found if secret)
 
     def _warnings(self, checks: tuple[BoundCheck, ...]) -> tuple[str, ...]:
-        broken = [f"the check kind {name!r} could not be loaded: {why}" for name, why in self.kinds.broken.items()]
+        found: dict[str, Kinds[Any]] = {"check": self.kinds}
+        found |= {"condition": condition_kinds(), "channel": channel_kinds()}
+        broken = [
+            f"the {what} kind {name!r} could not be loaded: {why}"
+            for what, kinds in found.items()
+            for name, why in kinds.broken.items()
+        ]
         none = [] if self.expanded else [f"{at(Place(str(self.path)))}: there are no sources: nothing is monitored"]
         used = {bound.check.kind: type(bound.check) for bound in checks if bound.check.enabled}
         return (*none, *self.problems.warnings, *broken, *missing_extras(used))
 
 
-class _ComponentId(BaseModel):
-    id: Id
-
-
-_HEAD_THAT_MATTERS = frozenset(HeadFields.model_fields) - {"sources", "include", "templates", "components", "defaults"}
+_ELSEWHERE = {*field_names(IncludedFields), "defaults"} - {"version"}
+_HEAD_THAT_MATTERS = frozenset(field_names(HeadFields)) - _ELSEWHERE
 
 
 def _source(fields: SourceFields) -> Source:

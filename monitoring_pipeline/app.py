@@ -148,6 +148,14 @@ class Monitoring:
 
         return Links(self.api_url, link_secret(self.config.stores.directory))
 
+    @property
+    def check_ids(self) -> dict[str, list[str]]:
+        """The ids of the checks of every source."""
+        found: dict[str, list[str]] = {}
+        for bound in self.config.checks:
+            found.setdefault(bound.source.id, []).append(bound.check.id)
+        return found
+
     def alerting(self) -> Alerting:
         """Rules, alerts and notifications, for one process at work."""
         from monitoring_pipeline.alerting.run import Alerting, Surroundings
@@ -156,7 +164,7 @@ class Monitoring:
         config, checks = self.config, _check_ids(self.config)
         world = World(config.alerting, {source.id: source for source in config.sources}, self.links, config.name)
         around = Surroundings(
-            self.store, self.clock, config.sources, checks, config.published, world, config.execution.networks,
+            self.store, self.clock, config.sources, self.check_ids, config.published, world, config.execution.networks,
             config.redact, self.series,
         )  # fmt: skip
         return Alerting(config.alerting, around)

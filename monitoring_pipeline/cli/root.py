@@ -105,6 +105,7 @@ def _epilog() -> str:
         "init": f"{_COMMANDS}.init:init",
         "up": f"{_COMMANDS}.up:up",
         "sources": f"{_COMMANDS}.sources:sources",
+        "rules": f"{_COMMANDS}.rules:rules",
         "config": f"{_COMMANDS}.config:config",
         "doctor": f"{_COMMANDS}.doctor:doctor",
         "completion": f"{_COMMANDS}.completion:completion",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from monitoring_pipeline.cli import exits
+from monitoring_pipeline.cli.durations import DURATION
 from monitoring_pipeline.cli.opening import json_option, opened
 from monitoring_pipeline.cli.selection import checks_named, complete_ids, source_named
 
@@ -23,39 +24,28 @@ _BUCKETS = 60
 
 @click.command()
 @click.argument("source_id", metavar="ID", shell_complete=complete_ids)
-@click.option("--since", default="24h", show_default=True, metavar="DURATION", help="How far back: 30m, 24h, 7d.")
+@click.option(
+    "--since", default="24h", show_default=True, metavar="DURATION", type=DURATION, help="How far back: 30m, 24h, 7d."
+)
 @click.option("--check", "check_id", metavar="CHECK", help="Only this check.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000), help="Rows to show.")
 @json_option
-def history(source_id: str, since: str, check_id: str | None, limit: int, *, as_json: bool) -> int:
+def history(source_id: str, since: timedelta, check_id: str | None, limit: int, *, as_json: bool) -> int:
     """Shows the results of one source, newest first. Time without results counts as unknown."""
     from monitoring_pipeline.cli import output
 
-    back = _duration(since)
     with opened() as monitoring:
         source_named(monitoring.config, source_id)
         if check_id is not None:
             checks_named(monitoring.config, [f"{source_id}/{check_id}"])
         until = monitoring.clock()
-        found = _read(monitoring, source_id, until - back, until, limit, check_id)
-    document = {"source": source_id, "check": check_id, "since": until - back, "until": until, **found}
+        found = _read(monitoring, source_id, until - since, until, limit, check_id)
+    document = {"source": source_id, "check": check_id, "since": until - since, "until": until, **found}
     if as_json:
         output.emit_json(document)
     else:
         _print(document)
     return exits.OK
-
-
-def _duration(text: str) -> timedelta:
-    from monitoring_pipeline.clock import parse_duration
-
-    try:
-        duration = parse_duration(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--since") from None
-    if duration <= timedelta(0):
-        raise click.BadParameter("it must be longer than nothing", param_hint="--since")
-    return duration
 
 
 def _read(

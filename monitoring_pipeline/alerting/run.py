@@ -23,6 +23,7 @@ from sqlalchemy import Connection
 
 from monitoring_pipeline.alerting import escalation, pipeline
 from monitoring_pipeline.alerting.channel import SeriesOf
+from monitoring_pipeline.alerting.defaults import OWN_SOURCES
 from monitoring_pipeline.alerting.evaluate import Evaluator
 from monitoring_pipeline.alerting.observe import Windows
 from monitoring_pipeline.alerting.outbox import Drained, Outbox
@@ -37,11 +38,6 @@ from monitoring_pipeline.store.results import insert_samples
 
 __all__ = ["OWN_SOURCES", "Alerting", "Surroundings", "report"]
 
-OWN_SOURCES = (
-    Source("monitoring", component="monitoring", name="monitoring", description="This installation itself."),
-    Source("dagster", component="dagster", name="Dagster", description="Runs and asset checks of Dagster."),
-)
-"""Sources that nobody configures: ourselves, and what happens in any of Dagster's code locations."""
 log = structlog.get_logger(__name__)
 _SWEEP = timedelta(seconds=5)
 _SWEEP_SHARE = 0.02

@@ -161,7 +161,7 @@ class Monitoring:
         from monitoring_pipeline.alerting.run import Alerting, Surroundings
         from monitoring_pipeline.alerting.world import World
 
-        config, checks = self.config, _check_ids(self.config)
+        config = self.config
         world = World(config.alerting, {source.id: source for source in config.sources}, self.links, config.name)
         around = Surroundings(
             self.store, self.clock, config.sources, self.check_ids, config.published, world, config.execution.networks,
@@ -231,7 +231,7 @@ class Monitoring:
         from monitoring_pipeline.reports.hindsight import Installed, explain_source
 
         config = self.config
-        here = Installed(self.store, config.published, config.sources, _check_ids(config), config.alerting)
+        here = Installed(self.store, config.published, config.sources, self.check_ids, config.alerting)
         return explain_source(here, source, at, self.clock())
 
     def channels(self) -> list[ChannelView]:
@@ -356,13 +356,6 @@ class Monitoring:
         from monitoring_pipeline.reports import overview
 
         return overview(self.store, self.config.sources, self.config.components, self.clock())
-
-
-def _check_ids(config: Config) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for bound in config.checks:
-        found.setdefault(bound.source.id, []).append(bound.check.id)
-    return found
 
 
 def _last_good(path: Path, kept: Texts, error: ConfigError) -> Config:

@@ -35,7 +35,7 @@ from monitoring_pipeline.checks.spec import BreakerSpec
 from monitoring_pipeline.clock import Duration, format_duration
 from monitoring_pipeline.records import Alert, AlertState, Result, Sample, Severity, Source, Status
 from monitoring_pipeline.store import alerts as stored
-from monitoring_pipeline.store import outbox
+from monitoring_pipeline.store import deliveries
 from monitoring_pipeline.store.operational import OperationalStore
 from monitoring_pipeline.store.results import insert_samples
 
@@ -199,7 +199,8 @@ class _Run:
             fingerprint = "|".join((expected.rule, expected.source, expected.check))
             found = stored.find_alerts(connection, fingerprint=fingerprint, limit=1)
             alert = next(iter(found), None)
-            told = sorted(outbox.channels_told(connection, alert.id)) if alert is not None else []
+            messages = deliveries.notifications_of(connection, [alert.id]) if alert is not None else []
+            told = sorted({message.channel for message in messages})
         about = f"at {format_duration(expected.at)}: {expected.rule} about {expected.source}"
         yield from (f"{about}: {wrong}" for wrong in _differences(expected, alert, told))
 

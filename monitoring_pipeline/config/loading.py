@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, SecretStr
 
@@ -28,6 +28,7 @@ from monitoring_pipeline.config.extras import missing_extras
 from monitoring_pipeline.config.fields import ApiSpec, ComponentFields, HeadFields, IncludedFields, SourceFields
 from monitoring_pipeline.config.nodes import Fields, Place, Scalar, plain
 from monitoring_pipeline.config.problems import Problems, at, hint, quoted
+from monitoring_pipeline.config.reading import read_yaml
 from monitoring_pipeline.config.references import Built, BuiltCheck, check_cron, check_references
 from monitoring_pipeline.config.secrets import secrets_in_models, secrets_in_nodes
 from monitoring_pipeline.config.texts import Texts
@@ -36,7 +37,9 @@ from monitoring_pipeline.kinds import Kinds
 from monitoring_pipeline.records import Component, Source
 from monitoring_pipeline.store.spec import RetentionSpec, StoresSpec
 
-__all__ = ["load_config"]
+__all__ = ["load_config", "load_document"]
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def load_config(path: Path, *, environ: Mapping[str, str] | None = None, texts: Texts | None = None) -> Config:
@@ -47,6 +50,23 @@ def load_config(path: Path, *, environ: Mapping[str, str] | None = None, texts: 
     """
     with _no_collector():
         return _Loading(path, os.environ if environ is None else environ, texts or Texts()).config()
+
+
+def load_document(path: Path, model: type[ModelT]) -> ModelT:
+    """Reads another YAML file, such as tests of rules, with the same care.
+
+    Raises ConfigError with all problems at once.
+    """
+    problems = Problems(Texts())
+    problems.files.append(str(path))
+    root = read_yaml(path, shown=str(path), environ={}, problems=problems)
+    fields = as_fields(root, "the file", problems)
+    if fields is None and not problems:
+        problems.add(Place(str(path)), "the file is empty")
+    found = validate(model, fields, problems) if fields is not None else None
+    problems.raise_if_any()
+    assert found is not None  # noqa: S101 - else there were problems
+    return found
 
 
 @contextmanager

@@ -26,11 +26,11 @@ def list_rules(*, as_json: bool) -> int:
     from monitoring_pipeline.cli import output
 
     with opened() as monitoring:
-        document = {"at": monitoring.clock(), "rules": _rows(monitoring)}
+        at, rows = monitoring.clock(), _rows(monitoring)
     if as_json:
-        output.emit_json(document)
+        output.emit_json({"at": at, "rules": rows})
     else:
-        _print(document["rules"])
+        _print(rows)
     return exits.OK
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from monitoring_pipeline.cli import exits
-from monitoring_pipeline.cli.durations import DURATION
+from monitoring_pipeline.cli.moments import DURATION
 from monitoring_pipeline.cli.opening import json_option, opened
 from monitoring_pipeline.cli.selection import checks_named, complete_ids, source_named
 

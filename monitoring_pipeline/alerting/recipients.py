@@ -6,7 +6,7 @@ told all the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -27,6 +27,7 @@ class Trouble(StrEnum):
     ROTA_GONE = "rota_gone"
     NOBODY_ON_CALL = "nobody_on_call"
     UNREACHABLE = "unreachable"
+    TOLD_INSTEAD = "told_instead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,10 @@ class _Search:
     def follow(self, target: str) -> None:
         self._target = target
         kind, _, name = target.partition(":")
-        {"channel": self._channel, "person": self._person, "team": self._team, "oncall": self._oncall}[kind](name)
+        ways: dict[str, Callable[[str], object]] = {
+            "channel": self._channel, "person": self._person, "team": self._team, "oncall": self._oncall,
+        }  # fmt: skip
+        ways[kind](name)
 
     def _trouble(self, trouble: Trouble, detail: str) -> None:
         self.problems.append(Problem(trouble, self._target, detail))
@@ -137,17 +141,22 @@ class _Search:
             self._channel(channel, name)
         if team.oncall is not None:
             if not self._on_call(team.oncall, name):
-                self._people(team.members, name)
+                self._instead(f"the members of team {name}", team.members, name)
         elif not team.channels:
             self._people(team.members, name)
 
-    def _oncall(self, rota: str) -> None:
-        if not self._on_call(rota, ""):
-            teams = [(name, team) for name, team in self._plan.teams.items() if team.oncall == rota]
-            for name, team in teams:
-                self._people(team.members, name)
-            if not teams and rota in self._plan.rotas:
-                self._people(self._plan.rotas[rota].people, "")
+    def _oncall(self, name: str) -> None:
+        if self._on_call(name, ""):
+            return
+        teams = {each: team for each, team in self._plan.teams.items() if team.oncall == name}
+        for each, team in teams.items():
+            self._instead(f"the members of team {each}", team.members, each)
+        if not teams and name in self._plan.rotas:
+            self._instead("all people of the rota", self._plan.rotas[name].people, "")
+
+    def _instead(self, who: str, names: Iterable[str], team: str) -> None:
+        self._trouble(Trouble.TOLD_INSTEAD, f"{who} are told instead")
+        self._people(names, team)
 
     def _on_call(self, name: str, team: str) -> bool:
         """Whether the rota's person of now could be reached."""

@@ -11,19 +11,24 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, or_, select, update
 
 from monitoring_pipeline.clock import from_us, to_us
-from monitoring_pipeline.records import AlertState
-from monitoring_pipeline.store.tables import alerts, escalations, memberships
+from monitoring_pipeline.records import Alert, AlertMode, AlertState
+from monitoring_pipeline.store.alerts import alerts_by_id
+from monitoring_pipeline.store.tables import alerts, escalations, groups, memberships
 
 __all__ = [
     "Escalation",
     "EscalationState",
+    "alerts_of",
     "begin_escalation",
     "escalations_of",
     "find_escalations",
+    "modes_of",
     "next_due",
     "open_escalations",
     "stirred",
+    "unescalated",
     "update_escalation",
+    "without_next_step",
 ]
 
 _CHUNK = 500
@@ -145,6 +150,56 @@ def stirred(connection: Connection, now: datetime) -> list[Escalation]:
     )
 
 
+def without_next_step(connection: Connection, before: datetime) -> list[Escalation]:
+    """Open escalations that nothing will ever move: running ones without a moment for their next level, and those
+    whose moment passed before `before`."""
+    lost = and_(escalations.c.state == EscalationState.RUNNING.value, escalations.c.next_at.is_(None))
+    query = _ALL.where(escalations.c.open_key.is_not(None), or_(lost, escalations.c.next_at < to_us(before)))
+    return _escalations(connection, query)
+
+
+def unescalated(connection: Connection, routes: Iterable[str], before: datetime) -> dict[str, str]:
+    """Groups of some routes, told before a moment, in which an alert fires without an open escalation; with
+    the route of each."""
+    query = (
+        select(groups.c.key, groups.c.route)
+        .where(
+            groups.c.route.in_(sorted(routes)), groups.c.notified_at < to_us(before),
+            ~exists().where(escalations.c.open_key == groups.c.key),
+            exists().where(
+                memberships.c.group_key == groups.c.key, memberships.c.told_state.is_not(None),
+                alerts.c.id == memberships.c.alert_id, alerts.c.state == AlertState.FIRING.value,
+            ),
+        )
+        .order_by(groups.c.created, groups.c.key)
+    )  # fmt: skip
+    return {row.key: row.route for row in connection.execute(query)}
+
+
+def alerts_of(connection: Connection, keys: Iterable[str]) -> dict[str, list[Alert]]:
+    """The alerts of some groups, by id; a group that is gone has none."""
+    wanted = list(dict.fromkeys(keys))
+    members: dict[str, list[int]] = {key: [] for key in wanted}
+    for start in range(0, len(wanted), _CHUNK):
+        query = select(memberships.c.group_key, memberships.c.alert_id).where(
+            memberships.c.group_key.in_(wanted[start : start + _CHUNK])
+        )
+        for row in connection.execute(query.order_by(memberships.c.alert_id)):
+            members[row.group_key].append(row.alert_id)
+    found = alerts_by_id(connection, {each for ids in members.values() for each in ids})
+    return {key: [found[each] for each in ids if each in found] for key, ids in members.items()}
+
+
+def modes_of(connection: Connection, keys: Iterable[str]) -> dict[str, AlertMode]:
+    """The modes of some groups; those that are gone are left out."""
+    wanted = list(dict.fromkeys(keys))
+    found: dict[str, AlertMode] = {}
+    for start in range(0, len(wanted), _CHUNK):
+        query = select(groups.c.key, groups.c.mode).where(groups.c.key.in_(wanted[start : start + _CHUNK]))
+        found.update({row.key: AlertMode(row.mode) for row in connection.execute(query)})
+    return found
+
+
 def _has(state: AlertState) -> ColumnElement[bool]:
     """Whether an alert in this state belongs to the escalation's group."""
     return exists().where(
@@ -157,7 +212,7 @@ _ALL = select(escalations).order_by(escalations.c.id)
 
 
 def _escalations(connection: Connection, query: Select[Any]) -> list[Escalation]:
-    return [_escalation(row) for row in connection.execute(query).mappings()]
+    return [_escalation(dict(row)) for row in connection.execute(query).mappings()]
 
 
 def _escalation(row: Mapping[str, Any]) -> Escalation:

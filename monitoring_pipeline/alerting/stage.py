@@ -1,6 +1,6 @@
 """The contract of a stage: what it is given, and the words for what it decides.
 
-A stage is a function of one `Round`. It drops something, moves something, or has its one effect, and
+A stage is a function of one `Batch`. It drops something, moves something, or has its one effect, and
 says why in a decision. `pipeline.py` has the list of all of them in their order; `stages/` has one file
 per stage. Nothing is remembered between two rounds except in the store.
 """
@@ -19,10 +19,12 @@ from monitoring_pipeline.alerting.message import Kind
 from monitoring_pipeline.alerting.recipients import Recipient
 from monitoring_pipeline.alerting.world import Links, World
 from monitoring_pipeline.records import Alert, AlertMode, AlertState, Severity, Transition
+from monitoring_pipeline.store import alerts as stored
 from monitoring_pipeline.store.alerts import Decision
 from monitoring_pipeline.store.groups import Group, Member
+from monitoring_pipeline.store.told import Told
 
-__all__ = ["Bundle", "Letter", "Links", "Mute", "Reason", "Round", "Stage", "Verdict", "Why", "World"]
+__all__ = ["Batch", "Bundle", "Fold", "Letter", "Links", "Mute", "Place", "Reason", "Stage", "Verdict", "Why", "World"]
 
 
 class Verdict(StrEnum):
@@ -37,8 +39,8 @@ class Verdict(StrEnum):
     WAITING = "waiting"
     UNCHANGED = "unchanged"
     NEVER_TOLD = "never_told"
-    TOLD = "told"
     NOBODY = "nobody"
+    UNREACHABLE = "unreachable"
     CHANNEL_OFF = "channel_off"
     BELOW_MINIMUM = "below_minimum"
     RESOLVED_UNWANTED = "resolved_unwanted"
@@ -91,12 +93,12 @@ class Mute(Protocol):
 class Bundle:
     """What is to be said now, to anybody: why, which kind of message, which alerts.
 
-    `key` and `sequence` tell it from every other one; messages of one `thread` belong together. `level` and
-    `note` are an escalation's.
+    Messages of one `thread` belong together, and no two have the same `sequence`. `level` and `note` are an
+    escalation's.
     """
 
     thread: str
-    sequence: int
+    sequence: str
     why: str
     kind: Kind
     severity: Severity
@@ -104,6 +106,10 @@ class Bundle:
     mode: AlertMode = AlertMode.ACTIVE
     level: int = 0
     note: str = ""
+
+
+Place = tuple[str, str]
+"""A channel and an address of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +121,8 @@ class Letter:
     due: datetime
 
     @property
-    def place(self) -> tuple[str, str]:
-        """Where it goes: channel and address."""
+    def place(self) -> Place:
+        """Where it goes."""
         return self.recipient.channel, self.recipient.address
 
     def __str__(self) -> str:
@@ -124,12 +130,28 @@ class Letter:
         return f"{self.bundle.kind} to {channel}" + (f" ({address})" if address else "")
 
 
+@dataclass(slots=True)
+class Fold:
+    """What goes into one digest, or leaves it: `letters` come, alerts that are `over` go.
+
+    `digest` is the notification that gathers already, None for a new one.
+    """
+
+    recipient: Recipient
+    due: datetime
+    digest: int | None = None
+    letters: list[Letter] = field(default_factory=list)
+    over: set[int] = field(default_factory=set)
+
+
 @dataclass
-class Round:
+class Batch:
     """One pass through all stages, inside the caller's transaction.
 
     `alerts` has every open alert and every other one that a group still has to tell of; `moved` the
-    transitions that nobody took yet, by alert. Stages add to `muted`, `bundles`, `letters` and `decisions`.
+    transitions that nobody took yet, by alert. Stages add to `muted`, to `bundles` (by the key of the group that
+    says them), to `letters`, to `folds` and to `decisions`. `held` are notifications that wait for a later moment;
+    `unwanted` letters are kept in the log and not sent, each for a reason.
     """
 
     connection: Connection
@@ -139,19 +161,42 @@ class Round:
     moved: dict[int, list[Transition]] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
     muted: dict[int, Reason] = field(default_factory=dict)
-    bundles: list[Bundle] = field(default_factory=list)
+    bundles: dict[str, Bundle] = field(default_factory=dict)
     letters: list[Letter] = field(default_factory=list)
+    held: list[Told] = field(default_factory=list)
+    folds: dict[tuple[Place, datetime], Fold] = field(default_factory=dict)
+    unwanted: list[tuple[Letter, str]] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     written: int = 0
 
     def decide(
-        self, alerts: Iterable[Alert], stage: str, verdict: Verdict, detail: str = "", notification: int | None = None
+        self,
+        alerts: Iterable[Alert],
+        stage: str,
+        verdict: Verdict | Why,
+        detail: str = "",
+        notification: int | None = None,
     ) -> None:
         """Keeps a decision about alerts."""
         self.decisions.extend(
             Decision(self.now, alert.rule, alert.source, stage, verdict.value, detail, alert.id, notification)
             for alert in alerts
         )
+
+    def pick_up(self) -> None:
+        """Takes the transitions that nobody took yet, with their alerts."""
+        known = {transition.id for found in self.moved.values() for transition in found}
+        for transition in stored.unhandled(self.connection):
+            if transition.id not in known:
+                self.moved.setdefault(transition.alert, []).append(transition)
+        missing = [alert for alert in self.moved if alert not in self.alerts]
+        self.alerts.update(stored.alerts_by_id(self.connection, missing))
+
+    def silence_of(self, bundle: Bundle) -> Verdict | None:
+        """Why a bundle is only looked at and not sent, None when it is sent."""
+        if bundle.mode is AlertMode.SHADOW:
+            return Verdict.SHADOW
+        return None if self.world.plan.spec.sending else Verdict.SENDING_OFF
 
     def active(self) -> list[Alert]:
         """Alerts that have fired and are not over, by id."""
@@ -167,4 +212,4 @@ class Round:
         return [(member, alert) for member, alert in found if alert is not None]
 
 
-Stage = Callable[[Round], None]
+Stage = Callable[[Batch], None]

@@ -12,13 +12,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, exists, func, insert, or_, select, update
 
 from monitoring_pipeline.clock import from_us, to_us
 from monitoring_pipeline.records import AlertMode, AlertState, Severity
-from monitoring_pipeline.store.tables import groups, memberships, transitions
+from monitoring_pipeline.store.tables import alerts, groups, memberships, meta, transitions
 
-__all__ = ["Group", "Member", "group_key", "next_flush", "open_groups", "resolved_since", "save", "unmuted_among"]
+__all__ = [
+    "Agenda",
+    "Group",
+    "Member",
+    "agenda",
+    "group_key",
+    "open_groups",
+    "rename_mutes",
+    "resolved_since",
+    "save",
+    "unmuted_among",
+]
 
 Row = dict[str, Any]
 _CHUNK = 500
@@ -102,10 +113,28 @@ def save(connection: Connection, changed: Iterable[Group]) -> None:
         connection.execute(delete(groups).where(groups.c.key == bindparam("of")), keys)
 
 
-def next_flush(connection: Connection) -> datetime | None:
-    """When the next group has something to say."""
-    moment = connection.execute(select(func.min(groups.c.flush_at))).scalar_one()
-    return None if moment is None else from_us(moment)
+@dataclass(frozen=True, slots=True)
+class Agenda:
+    """What the stages may have to do: take transitions, flush a group at `flush_at`, ask again what mutes alerts."""
+
+    moved: bool
+    flush_at: datetime | None
+    asked: datetime | None
+    is_open: bool
+
+
+def agenda(connection: Connection, asked_key: str) -> Agenda:
+    """Everything in one cheap query; `asked_key` is where the moment of the last asking is remembered."""
+    states = [AlertState.FIRING.value, AlertState.SUPPRESSED.value]
+    row = connection.execute(
+        select(
+            exists().where(transitions.c.handled.is_(None)),
+            select(func.min(groups.c.flush_at)).scalar_subquery(),
+            select(meta.c.value).where(meta.c.key == asked_key).scalar_subquery(),
+            or_(exists().where(alerts.c.state.in_(states)), exists().where(groups.c.key.is_not(None))),
+        )
+    ).one()
+    return Agenda(bool(row[0]), _moment(row[1]), _moment(None if row[2] is None else int(row[2])), bool(row[3]))
 
 
 def resolved_since(connection: Connection, since: datetime) -> list[int]:
@@ -114,6 +143,17 @@ def resolved_since(connection: Connection, since: datetime) -> list[int]:
         transitions.c.handled > to_us(since), transitions.c.after == AlertState.RESOLVED.value
     )
     return list(dict.fromkeys(connection.execute(query).scalars()))
+
+
+def rename_mutes(connection: Connection, reasons: Sequence[tuple[int, str]]) -> None:
+    """Suppressed alerts are muted by something else than before."""
+    if reasons:
+        connection.execute(
+            update(alerts)
+            .where(alerts.c.id == bindparam("of"), alerts.c.state == AlertState.SUPPRESSED.value)
+            .values(suppressed_by=bindparam("why")),
+            [{"of": alert, "why": why} for alert, why in reasons],
+        )
 
 
 def unmuted_among(connection: Connection, alert_ids: Collection[int]) -> set[int]:

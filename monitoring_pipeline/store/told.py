@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
+from sqlalchemy import Connection, bindparam, case, delete, func, select, text
 
 from monitoring_pipeline.clock import from_us, to_us
-from monitoring_pipeline.records import Severity
 from monitoring_pipeline.store.outbox import NotificationState
-from monitoring_pipeline.store.tables import notification_alerts, notifications
+from monitoring_pipeline.store.tables import notification_alerts, notifications, status_changes
 
-__all__ = ["Told", "alerts_told", "drop", "link", "outstanding", "rewrite", "sent_since", "told_of", "unlink"]
+__all__ = ["Told", "alerts_told", "newest_changes", "outstanding", "sent_since", "told_of", "unlink"]
 
 _CHUNK = 500
 # The words of the partial indexes: without them those would not be used.
@@ -82,16 +81,22 @@ def outstanding(connection: Connection, channels: Collection[str], now: datetime
 def sent_since(
     connection: Connection, channels: Collection[str], since: datetime, kinds: Collection[str]
 ) -> list[tuple[str, datetime]]:
-    """Channel and moment of the notifications of some kinds written after a moment, oldest first."""
+    """Channel and moment of the notifications of some kinds written after a moment, oldest first.
+
+    The moment of one that waits for a later one is that.
+    """
+    waits = (notifications.c.state == NotificationState.WAITING.value) & (notifications.c.attempts == 0)
+    moment = case((waits & (notifications.c.due > notifications.c.created), notifications.c.due),
+                  else_=notifications.c.created)  # fmt: skip
     query = (
-        select(notifications.c.channel, notifications.c.created)
+        select(notifications.c.channel, moment.label("moment"))
         .where(
             notifications.c.channel.in_(sorted(channels)), notifications.c.created > to_us(since),
             notifications.c.kind.in_(sorted(kinds)), notifications.c.state != NotificationState.DROPPED.value,
         )
-        .order_by(notifications.c.created)
+        .order_by(moment)
     )  # fmt: skip
-    return [(row.channel, from_us(row.created)) for row in connection.execute(query)]
+    return [(row.channel, from_us(row.moment)) for row in connection.execute(query)]
 
 
 def alerts_told(connection: Connection, notification_ids: Iterable[int]) -> dict[int, list[int]]:
@@ -106,35 +111,6 @@ def alerts_told(connection: Connection, notification_ids: Iterable[int]) -> dict
     return found
 
 
-def drop(connection: Connection, unsent: Iterable[tuple[int, str]]) -> None:
-    """Gives up notifications that nobody has tried to send, each with the reason."""
-    rows = [{"of": notification, "why": why} for notification, why in unsent]
-    if rows:
-        states = [NotificationState.WAITING.value, NotificationState.COLLECTING.value]
-        connection.execute(
-            update(notifications)
-            .where(notifications.c.id == bindparam("of"), notifications.c.state.in_(states))
-            .values(state=NotificationState.DROPPED.value, error=bindparam("why")),
-            rows,
-        )
-
-
-def rewrite(connection: Connection, notification_id: int, message: str, severity: Severity) -> None:
-    """Gives a digest that still gathers its present text."""
-    connection.execute(
-        update(notifications).where(notifications.c.id == notification_id).values(
-            message=message, severity=severity.value
-        )
-    )  # fmt: skip
-
-
-def link(connection: Connection, pairs: Iterable[tuple[int, int]]) -> None:
-    """Notifications tell of alerts that they did not tell of before."""
-    rows = [{"notification_id": notification, "alert_id": alert} for notification, alert in pairs]
-    if rows:
-        connection.execute(insert(notification_alerts), rows)
-
-
 def unlink(connection: Connection, pairs: Sequence[tuple[int, int]]) -> None:
     """Notifications do not tell of alerts any more."""
     if pairs:
@@ -145,6 +121,18 @@ def unlink(connection: Connection, pairs: Sequence[tuple[int, int]]) -> None:
             ),
             [{"of_notification": notification, "of_alert": alert} for notification, alert in pairs],
         )
+
+
+def newest_changes(connection: Connection, sources: Collection[str]) -> dict[str, tuple[datetime, str, str]]:
+    """When the status of sources changed last, from what and to what."""
+    found: dict[str, tuple[datetime, str, str]] = {}
+    wanted, table = sorted(sources), status_changes.c
+    for start in range(0, len(wanted), _CHUNK):
+        chunk = wanted[start : start + _CHUNK]
+        newest = select(func.max(table.id)).where(table.source.in_(chunk)).group_by(table.source)
+        query = select(table.source, table.at, table.before, table.after).where(table.id.in_(newest))
+        found.update({row.source: (from_us(row.at), row.before, row.after) for row in connection.execute(query)})
+    return found
 
 
 def _told(row: Any) -> Told:

@@ -1,0 +1,34 @@
+"""Keeps what each group told, and begins the escalation of a group that told something for the first time."""
+
+from __future__ import annotations
+
+from monitoring_pipeline.alerting import escalation
+from monitoring_pipeline.alerting.stage import Batch, Bundle
+from monitoring_pipeline.alerting.stages.group import next_message, spec_of
+from monitoring_pipeline.records import AlertState
+from monitoring_pipeline.store.groups import Group
+
+__all__ = ["record"]
+
+
+def record(batch: Batch) -> None:
+    """Marks the alerts of every bundle as told; those that are over leave their group."""
+    for key, bundle in batch.bundles.items():
+        group = batch.groups[key]
+        if group.sequence == 0:
+            _escalate(batch, group, bundle)
+        for alert in bundle.alerts:
+            member = group.members[alert.id]
+            if alert.state is AlertState.RESOLVED:
+                group.leave(alert.id)
+            else:
+                member.told_state, member.told_severity = alert.state, alert.severity
+        group.sequence += 1
+        group.notified_at = batch.now
+        group.flush_at = next_message(group, batch.members(group), spec_of(batch, group), None, batch.now)
+
+
+def _escalate(batch: Batch, group: Group, bundle: Bundle) -> None:
+    policy = spec_of(batch, group).escalation
+    if policy is not None and batch.silence_of(bundle) is None:
+        escalation.begin(batch.connection, group.key, policy, batch.world.plan, batch.now)

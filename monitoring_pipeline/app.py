@@ -100,7 +100,7 @@ class Monitoring:
         from monitoring_pipeline.checks.run import Room
 
         config = self.config
-        judge = None
+        judge = self.alerting() if config.alerting.spec.enabled else None
         return Room(
             self.store, config.sources, config.checks, config.execution, self.clock, config.redact,
             config.fingerprint, judge,

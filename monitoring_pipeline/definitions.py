@@ -12,11 +12,14 @@ import dagster as dg
 
 from assets import health_checks, history, sources
 from monitoring_pipeline.app import Monitoring
-from sensors import run_failures
+from sensors import alerts, dagster_events, escalations, run_failures
 
 __all__ = ["build_defs", "defs"]
 
-OWN_JOBS = (health_checks.health_checks_job, history.history_job, history.retention_job)
+OWN_JOBS = (
+    health_checks.health_checks_job, history.history_job, history.retention_job, alerts.alert_job,
+    escalations.escalation_job,
+)  # fmt: skip
 
 
 def build_defs(monitoring: Monitoring, *, with_sources: bool = True) -> dg.Definitions:
@@ -33,7 +36,7 @@ def build_defs(monitoring: Monitoring, *, with_sources: bool = True) -> dg.Defin
         asset_checks=sources.source_checks(config.sources) if with_sources else (),
         jobs=OWN_JOBS,
         schedules=[health_checks.health_checks_schedule, history.history_schedule, history.retention_schedule],
-        sensors=[run_failures.run_failures],
+        sensors=[alerts.alerts, escalations.escalations, dagster_events.dagster_events, run_failures.run_failures],
         resources={"monitoring": monitoring},
         executor=dg.in_process_executor,
     )

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from monitoring_pipeline.alerting import escalation, pipeline
+from monitoring_pipeline.alerting import pipeline
 from monitoring_pipeline.clock import format_duration
 from monitoring_pipeline.store import alerts as stored
-from monitoring_pipeline.store import outbox
+from monitoring_pipeline.store import escalations, outbox
 from monitoring_pipeline.store.operational import OperationalStore
 
 __all__ = ["unattended", "unattended_escalations"]
@@ -31,7 +31,7 @@ def unattended(store: OperationalStore, now: datetime) -> str:
 
 def _waiting(connection: Connection, now: datetime) -> list[str]:
     clocks = {
-        "notifications to be sent": (outbox.next_due(connection, now), _PATIENCE),
+        "notifications to be sent": (outbox.next_due(connection), _PATIENCE),
         "changes of alerts to be told": (stored.oldest_unhandled(connection), _PATIENCE),
         "groups to be told": (pipeline.next_due(connection, now), _IDLE),
         "alerts to be judged": (stored.next_due(connection), _IDLE),
@@ -46,5 +46,5 @@ def _waiting(connection: Connection, now: datetime) -> list[str]:
 def unattended_escalations(store: OperationalStore, now: datetime) -> str:
     """Whether open escalations have no live next step, in words; empty when all have one."""
     with store.read() as connection:
-        lost = escalation.without_next_step(connection, now - _IDLE)
-    return f"{lost} open escalations have no live next step" if lost else ""
+        lost = escalations.without_next_step(connection, now - _IDLE)
+    return f"{len(lost)} open escalations have no live next step" if lost else ""

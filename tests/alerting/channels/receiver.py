@@ -88,9 +88,9 @@ class Receiver:
         self._queued.append(Reply(code, _bytes(body), headers or {}, **how))
 
     async def __aenter__(self) -> Self:
-        self._runner = web.ServerRunner(web.Server(self._serve), access_log=None)
+        self._runner = web.ServerRunner(web.Server(self._serve), access_log=None, shutdown_timeout=0)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls, shutdown_timeout=0).start()
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls).start()
         port = self._runner.addresses[0][1]
         self.url = f"https://localhost:{port}" if self._tls else f"http://127.0.0.1:{port}"
         return self

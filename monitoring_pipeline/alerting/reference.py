@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 
 from monitoring_pipeline.alerting.condition import (
     Aggregation,
@@ -128,17 +129,14 @@ def _rate_of_one(points: Sequence[Point]) -> float | None:
     if elapsed <= 0:
         return None
     grown = 0.0
-    for before, after in zip(points, points[1:], strict=False):
+    for before, after in pairwise(points):
         # A counter that fell began again at zero.
         grown += after.value - before.value if after.value >= before.value else after.value
     return grown / elapsed
 
 
 def _changes(points: Sequence[Point]) -> float | None:
-    counts = [
-        sum(before.value != after.value for before, after in zip(stream, stream[1:], strict=False))
-        for stream in _by_stream(points)
-    ]
+    counts = [sum(before.value != after.value for before, after in pairwise(stream)) for stream in _by_stream(points)]
     return float(max(counts)) if counts else None
 
 

@@ -44,6 +44,17 @@ UTC, ISO 8601 with `Z`; durations are numbers of seconds or milliseconds, as the
 
 """
 
+_ALERT = (
+    "id, rule, source, name, check, component, owner, severity, state, mode, summary, text, value, unit, started, "
+    "fired, acknowledged (at, by, until), resolved, resolution, age_s, count, flapping, suppressed_by, labels, "
+    "description, runbook, notifications (numbers per state), escalation (policy, state, level, levels, round, next_at)"
+)
+_NOTIFICATION = (
+    "id, created, kind, reason, channel, recipient, severity, title, state, due, attempts, sent, error, alerts, "
+    "fallback_for, key"
+)
+_SILENCE = "id, kind, matchers, author, reason, created, starts, ends, ended_by, active"
+
 SHAPES: Mapping[str, Mapping[str, str]] = {
     "init": {
         "config": "path of the configuration that was written",
@@ -97,6 +108,80 @@ SHAPES: Mapping[str, Mapping[str, str]] = {
         ),
         "gaps": "check, start, end, slots, reason; newest first",
         "response_series": "60 buckets: start, count, avg_ms, p95_ms, max_ms",
+    },
+    "sources alerts": {"at": "the moment of all this", "alerts": "as of `alerts list`"},
+    "sources explain": {
+        "source": "its id",
+        "at": "the moment",
+        "status": "of the source then",
+        "since": "since when",
+        "reason": "why",
+        "score": "its health score then",
+        "answer": "sentences: how it was, what fired or why nothing did, what was muted",
+        "rules": (
+            "rule, check, mode, verdict (holds, does_not_hold, unknown, off, failed), text, severity, value, alert"
+        ),
+        "other_rules": "ids of rules that mean other sources",
+        "alerts": "open then: id, rule, state, severity",
+        "mutes": "in force then: kind (silence, maintenance, window), text, until, whole",
+        "decisions": "five minutes around: at, alert, rule, stage, verdict, detail",
+        "notifications": "five minutes around, as of `notifications log`",
+    },
+    "alerts list": {"at": "the moment of all this", "alerts": f"the worst first: {_ALERT}"},
+    "alerts show": {
+        "at": "the moment of all this",
+        "transitions": "at, before, after, severity, reason, text, by; oldest first",
+        "notes": "at, by, text",
+        "audit": "what people did: at, actor, action, detail",
+        "told": "notifications, as of `notifications log`",
+        "related": "id, rule, source, severity, state, started, resolved, why",
+        "...": "and all keys of an alert of `alerts list`",
+    },
+    "alerts explain": {
+        "alert": "as of `alerts list`",
+        "steps": "at, kind (changed, done, decided, told, tried), what, text, by; oldest first",
+    },
+    "alerts history": {
+        "since": "begin of the span",
+        "until": "end of the span",
+        "summary": "of those listed: alerts, open, told (numbers), median_s (how long those that are over lasted)",
+        "alerts": "as of `alerts list`, newest first",
+    },
+    "silences list": {"at": "the moment of all this", "silences": _SILENCE},
+    "maintenance list": {
+        "at": "the moment of all this",
+        "announced": f"by command: {_SILENCE}",
+        "windows": "the next of the configuration: name, start, end, open, sources",
+    },
+    "oncall who": {
+        "at": "the moment",
+        "rotas": "rota, person, name, start, end, why (turn, override, calendar, nobody)",
+    },
+    "oncall show": {
+        "since": "begin of the span",
+        "until": "end of the span",
+        "rotas": "rota, shifts (person, start, end, why)",
+    },
+    "channels list": {
+        "channels": "name, kind, enabled, minimum_severity, send_resolved, fallback, attempts, self_test_s",
+    },
+    "channels status": {
+        "at": "the moment of all this",
+        "channels": (
+            "name, kind, enabled, last_ok, last_failed, error, failures, tested, blocked_until, waiting, dead, "
+            "self_test_s"
+        ),
+    },
+    "channels test": {
+        "channel": "its name",
+        "sent": "whether the provider took the message",
+        "code": "what the provider answered, or null",
+        "detail": "its words, or the error",
+    },
+    "notifications log": {"at": "the moment of all this", "notifications": f"newest first: {_NOTIFICATION}"},
+    "notifications show": {
+        **dict.fromkeys(_NOTIFICATION.split(", "), "as of `notifications log`"),
+        "tries": "at, duration_ms, outcome, code, detail, worker; oldest first",
     },
     "config validate": {
         "path": "the file",

@@ -24,6 +24,7 @@ __all__ = [
     "Attempted",
     "Notified",
     "attempts_of",
+    "channel_names",
     "find_notifications",
     "get_notification",
     "groups_of",
@@ -184,6 +185,11 @@ def queue_lengths(connection: Connection, states: Collection[str]) -> dict[str, 
     for channel, state, count in connection.execute(query):
         found[channel][state] = count
     return found
+
+
+def channel_names(connection: Connection) -> list[str]:
+    """The channels through which anything was ever told."""
+    return list(connection.execute(select(notifications.c.channel).distinct()).scalars())
 
 
 def groups_of(connection: Connection, alert_ids: Sequence[int]) -> dict[int, tuple[str, ...]]:

@@ -11,12 +11,15 @@ __all__ = ["sources"]
 
 @click.group(
     cls=LazyGroup,
-    lazy={name: f"{__name__}.{module}:{function}" for name, module, function in (
+    lazy={
+        "alerts": "monitoring_pipeline.cli.commands.alerts.listing:source_alerts",
+    } | {name: f"{__name__}.{module}:{function}" for name, module, function in (
         ("health", "health", "health"),
         ("list", "listing", "list_sources"),
         ("show", "show", "show"),
         ("check", "check", "check"),
         ("history", "history", "history"),
+        ("explain", "explain", "explain"),
     )},
 )  # fmt: skip
 def sources() -> None:

@@ -26,12 +26,13 @@ _IDLE = timedelta(seconds=15)
 def unattended(store: OperationalStore, now: datetime) -> str:
     """What of alerts waits for somebody, in words; empty when nothing does."""
     with store.read() as connection:
-        return "; ".join(_waiting(connection, now))
+        letters = outbox.due_count(connection, now - _PATIENCE)
+        found = [f"{letters} notifications wait to be sent"] if letters else []
+        return "; ".join([*found, *_late(connection, now)])
 
 
-def _waiting(connection: Connection, now: datetime) -> list[str]:
+def _late(connection: Connection, now: datetime) -> list[str]:
     clocks = {
-        "notifications to be sent": (outbox.next_due(connection), _PATIENCE),
         "changes of alerts to be told": (stored.oldest_unhandled(connection), _PATIENCE),
         "groups to be told": (pipeline.next_due(connection, now), _IDLE),
         "alerts to be judged": (stored.next_due(connection), _IDLE),

@@ -8,16 +8,18 @@ does not belong here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, tzinfo
-from functools import lru_cache
-from zoneinfo import ZoneInfo
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
 
+from monitoring_pipeline.alerting import sandbox
 from monitoring_pipeline.alerting.message import AlertFacts, Kind, Message
+from monitoring_pipeline.alerting.moments import lasting, moment
 from monitoring_pipeline.records import AlertState, Severity
 
 __all__ = [
     "Row",
+    "check_template",
     "colour",
     "heading",
     "is_link",
@@ -27,6 +29,7 @@ __all__ = [
     "markdown",
     "moment",
     "one_line",
+    "render",
     "rows",
     "short",
     "signature",
@@ -98,7 +101,7 @@ def heading(alert: AlertFacts) -> str:
 
 def lead(message: Message) -> str:
     """The sentence that says why this message came; empty when the title says it all."""
-    sentences = {
+    sentences: dict[Kind, Callable[[Message], str]] = {
         Kind.FIRING: _lead_firing,
         Kind.RESOLVED: _lead_resolved,
         Kind.ACKNOWLEDGED: _lead_acknowledged,
@@ -207,7 +210,7 @@ def links(alert: AlertFacts) -> list[Row]:
 def signature(message: Message) -> str:
     """The last line: what was left out, and which installation speaks."""
     name = one_line(message.installation, 100)
-    more = f"{message.more} more alerts are not listed." if message.more else ""
+    more = f"{message.more} more {'alerts are' if message.more > 1 else 'alert is'} not listed." if message.more else ""
     return " ".join(part for part in (more, f"Sent by {name}." if name else "") if part)
 
 
@@ -306,35 +309,36 @@ def colour(message: Message) -> str:
     return _OVER if message.kind in (Kind.RESOLVED, Kind.TEST) else _COLOURS[message.severity]
 
 
-def moment(at: datetime, zone: str = "UTC") -> str:
-    """A time to the minute in UTC, and in the reader's zone where that is another: `2026-03-01 12:00 UTC`."""
-    shown = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    local = _zone(zone)
-    if local is UTC or at.astimezone(local).utcoffset() == timedelta(0):
-        return shown
-    here = at.astimezone(local)
-    day = "" if here.date() == at.astimezone(UTC).date() else f"{here:%Y-%m-%d} "
-    return f"{shown} ({day}{here:%H:%M} {zone})"
-
-
-@lru_cache(maxsize=64)
-def _zone(name: str) -> tzinfo:
-    try:
-        return UTC if name == "UTC" else ZoneInfo(name)
-    except (ValueError, OSError):
-        return UTC
-
-
 def _ago(since: datetime, at: datetime) -> str:
     return f", for {lasting(at - since)}" if at - since >= timedelta(seconds=1) else ""
 
 
-def lasting(duration: timedelta) -> str:
-    """A duration in its two largest units: `45 s`, `12 min`, `1 h 5 min`, `3 d 4 h`."""
-    seconds = max(round(duration.total_seconds()), 0)
-    found = []
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        count, seconds = divmod(seconds, size)
-        found.append((count, unit))
-    first = next((index for index, (count, _) in enumerate(found) if count), 3)
-    return " ".join(f"{count} {unit}" for count, unit in found[first : first + 2] if count) or "0 s"
+_NAMES = ("alert", "alerts", "lead", "markdown", "message", "short", "text", "title", "zone")
+
+
+def render(
+    template: str, message: Message, *, name: str = "template", html: bool = False, zone: str = "UTC",
+    values: Mapping[str, Any] | None = None,
+) -> str:  # fmt: skip
+    """A text of the user's own. It knows the message, its `alerts`, the first of them as `alert` (None without
+    any), and the default words as `title`, `lead`, `text`, `short` and `markdown`; `values` are added.
+
+    `name` is what an error calls it. Raises Undelivered (permanent).
+    """
+    return sandbox.render(template, {**_values(message, zone), **(values or {})}, name=name, html=html)
+
+
+def check_template(template: str, *, html: bool = False, names: Collection[str] = ()) -> None:
+    """Raises ValueError, which names the line, for a text that `render` could never render.
+
+    `names` are those of the values that are added when it is rendered.
+    """
+    sandbox.check(template, {*_NAMES, *names}, html=html)
+
+
+def _values(message: Message, zone: str) -> dict[str, Any]:
+    facts = message.model_dump()
+    words = {"title": title(message), "lead": lead(message), "short": short(message)}
+    texts = {"text": text(message, zone), "markdown": markdown(message, zone)}
+    first = facts["alerts"][0] if facts["alerts"] else None
+    return {"message": facts, "alerts": facts["alerts"], "alert": first, "zone": zone, **words, **texts}

@@ -15,15 +15,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote, unquote, urlsplit
 
 import aiohttp
+from pydantic import AfterValidator, SecretStr
 
 from monitoring_pipeline.alerting.channel import SendContext, Undelivered
 from monitoring_pipeline.errors import NetworkDenied
 
-__all__ = ["Answer", "as_json", "post"]
+__all__ = ["Answer", "BaseUrl", "SecretUrl", "as_json", "post", "retry_after"]
 
 _READ = 64 * 1024
 _SHOWN = 200
@@ -31,9 +32,41 @@ _LONGEST_WAIT = 3600.0
 _TRY_AGAIN = frozenset({408, 425, 429})
 _SECONDS = re.compile(r"\d{1,12}(\.\d{1,9})?")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_BREAKS = re.compile(r"[\x00-\x20\x7f]")
 _OPEN_HEADERS = frozenset({"accept", "content-type", "user-agent"})
 _SECRET_FROM = 6
 _USER_AGENT = "monitoring-pipeline"
+
+
+def _is_absolute(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not _BREAKS.search(url)
+
+
+def _secret_url(url: SecretStr) -> SecretStr:
+    if not _is_absolute(url.get_secret_value()):
+        raise ValueError("an absolute http:// or https:// address is needed")
+    return url
+
+
+def _base_url(url: str) -> str:
+    if not _is_absolute(url):
+        raise ValueError("an absolute http:// or https:// address is needed")
+    parts = urlsplit(url)
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("an address without credentials, query and fragment is needed")
+    return url.rstrip("/")
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+"""The address that a provider's paths are put behind; it is no secret and ends in no slash."""
+
+SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
+"""An address whose path or query lets whoever knows it send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,12 +223,15 @@ def _refused(answer: Answer, what: str, now: datetime, hidden: _Hidden) -> Undel
     if 300 <= answer.code < 400:
         told = f"{what} answered {answer.code}, a redirect, and none is followed: configure the address it leads to"
     if answer.code in _TRY_AGAIN or answer.code >= 500:
-        return Undelivered(told, retry_after=_retry_after(answer, now), code=answer.code)
+        return Undelivered(told, retry_after=retry_after(answer, now), code=answer.code)
     return Undelivered(told, permanent=True, code=answer.code)
 
 
-def _retry_after(answer: Answer, now: datetime) -> float | None:
-    """Seconds to wait. A date counts from the provider's own clock, where it tells it."""
+def retry_after(answer: Answer, now: datetime) -> float | None:
+    """Seconds that Retry-After asks to wait, at most an hour; None without one.
+
+    A date counts from the provider's own clock, where the answer tells it.
+    """
     asked = answer.headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(asked):
         return min(float(asked), _LONGEST_WAIT)

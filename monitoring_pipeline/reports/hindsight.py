@@ -240,9 +240,9 @@ def _seen(rule: Rule, subject: Subject, seen: Observation, alert: AlertThen | No
     words = {
         Verdict.HOLDS: f"holds as {holding}",
         Verdict.DOES_NOT_HOLD: "does not hold",
-        Verdict.UNKNOWN: f"cannot be told, which counts as configured (unknown: {rule.unknown})",
+        Verdict.UNKNOWN: f"cannot be told (unknown: {rule.unknown})",
     }[verdict]
-    parts = [f"{seen.text} {words}".strip(), _stands(rule, alert, at, holds=verdict is Verdict.HOLDS)]
+    parts = [f"{seen.text}: {words}", _stands(rule, alert, at, holds=verdict is Verdict.HOLDS)]
     number = None if alert is None else alert.alert.id
     text = "; ".join(filter(None, parts))
     return RuleThen(rule.id, subject.check, rule.mode, verdict, text, holding, seen.value, number)
@@ -268,7 +268,7 @@ def _stands(rule: Rule, then: AlertThen | None, at: datetime, *, holds: bool) ->
 
 
 def _silences(connection: Connection, source: Source, at: datetime) -> Iterator[Muting]:
-    for each in silences.find(connection, limit=10_000):
+    for each in reversed(silences.find(connection, limit=10_000)):
         if not each.is_active(at):
             continue
         matcher = Matcher.model_validate(dict(each.matchers))

@@ -37,8 +37,8 @@ def source_at(connection: DuckDBPyConnection, source: str, at: datetime) -> Stoo
     row = _first(
         connection,
         f"""
-        SELECT "after", at, reason, score FROM status_changes
-        WHERE source = {literal(source)} AND at <= {literal(at)} ORDER BY at DESC, id DESC LIMIT 1
+        SELECT "after", "at", reason, score FROM status_changes
+        WHERE source = {literal(source)} AND "at" <= {literal(at)} ORDER BY "at" DESC, id DESC LIMIT 1
         """,
     )
     return Stood(Status.UNKNOWN) if row is None else Stood(Status(row[0]), aware(row[1]), row[2], row[3])

@@ -150,10 +150,12 @@ def declared(document: Document, section: str, problems: Problems) -> Iterator[t
     known = document.named[section]
     article = "an" if NAMED[section][0] in "aeiou" else "a"
     for name, node in known.values.items():
-        fields = as_fields(node, f"{article} {NAMED[section]}", problems) or Fields({}, {}, node.mark)
+        fields = as_fields(node, f"{article} {NAMED[section]}", problems)
+        if fields is None and isinstance(node, Scalar) and node.value is None:
+            fields = Fields({}, {}, node.mark)
         mark = known.keys[name]
         named = Fields({"id": Scalar(name, name, name, mark)}, {"id": mark}, mark)
-        if validate(_Name, named, problems):
+        if validate(_Name, named, problems) and fields is not None:
             yield name, fields
 
 

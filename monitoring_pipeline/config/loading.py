@@ -31,6 +31,8 @@ from monitoring_pipeline.config.problems import Problems, at, hint, quoted
 from monitoring_pipeline.config.reading import read_yaml
 from monitoring_pipeline.config.references import Built, BuiltCheck, check_cron, check_references
 from monitoring_pipeline.config.secrets import secrets_in_models, secrets_in_nodes
+from monitoring_pipeline.config.subjects import Census, check_subjects
+from monitoring_pipeline.config.targets import check_targets
 from monitoring_pipeline.config.texts import Texts
 from monitoring_pipeline.config.validation import as_fields, field_names, keep_keys, validate
 from monitoring_pipeline.kinds import Kinds
@@ -109,6 +111,10 @@ class _Loading:
         self.expanded = list(Expansion(self.document, self.kinds.by_name, self.problems).sources())
         built, sources = self._sources(components)
         check_references(built, self.problems, unread=self.unread)
+        check_targets(self.document, self.problems)
+        census = Census(sources, {source.id: [check.check for check in source.checks] for source in built}, self.unread)
+        owners = {each.id: node for each in built if isinstance(node := each.fields.values.get("owner"), Scalar)}
+        check_subjects(alerting, self.document, census, owners, self.problems)
         self.problems.raise_if_any()
         assert head and stores and retention and execution and api  # noqa: S101 - else there were problems
         enabled = [source for source in built if source.enabled]

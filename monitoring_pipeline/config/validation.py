@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from monitoring_pipeline.config.choosing import condition_at, refuse_condition
 from monitoring_pipeline.config.nodes import Fields, Items, Mark, Node, Scalar, plain, without
 from monitoring_pipeline.config.problems import Problems, at, choices, hint, quoted
 
@@ -24,11 +25,14 @@ _WORDINGS = (
     ("^(Input|String|Value|Tuple|List|Dictionary|Set) (should|must)", "should"),
     (r"should match pattern '\^https\?://'", "should begin with http:// or https://"),
     (r"should match pattern '\^\[A-Za-z0-9\]\[A-Za-z0-9_\.-\]\*\$(\|\^\$)?'", f"should be {SLUG}"),
+    (r"should match pattern '\^\(channel\|.*'", "should be channel:NAME, person:NAME, team:NAME or oncall:ROTA"),
     ("a valid (tuple|list|array|frozenset|set)", "a list"),
     (r"a valid (dictionary|mapping)( or instance of \w+)?|an object", "a mapping"),
     ("a valid string", "a text"),
+    (r" after validation\b", ""),
 )
 _NOT_A_VALUE = ("missing", "extra_forbidden")
+_KIND_ERRORS = ("union_tag_invalid", "union_tag_not_found", "model_attributes_type")
 
 
 @lru_cache(maxsize=4096)
@@ -88,7 +92,7 @@ def validate(model: type[ModelT], fields: Fields, problems: Problems) -> ModelT 
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False)
     for group in _grouped(fields, found):
-        _report(model, group, problems)
+        _report(model, fields, group, problems)
     return None
 
 
@@ -133,7 +137,13 @@ def _locate(node: Node, loc: tuple[str | int, ...]) -> _Spot:
     left: list[str | int] = []
     key: Mark | None = None
     branch: int | None = None
+    entered = False
     for part in loc:
+        # After a choice by `kind`, pydantic names the kind although it is no key.
+        if entered and isinstance(node, Fields) and part == _kind_at(node):
+            entered = False
+            continue
+        entered = True
         if isinstance(node, Fields) and str(part) in node.values:
             key, node = node.keys[str(part)], node.values[str(part)]
             steps.append(str(part))
@@ -146,6 +156,11 @@ def _locate(node: Node, loc: tuple[str | int, ...]) -> _Spot:
     return _Spot(node, tuple(steps), key, tuple(left), branch)
 
 
+def _kind_at(node: Fields) -> str | None:
+    kind = node.values.get("kind")
+    return kind.text if isinstance(kind, Scalar) else None
+
+
 _Found = tuple[_Spot, Mapping[str, Any]]
 
 
@@ -153,6 +168,8 @@ def _grouped(fields: Fields, errors: Iterable[Mapping[str, Any]]) -> Iterator[li
     """One group per thing that is wrong: members of a union that all refused a value are one."""
     groups: dict[tuple[str | int, ...] | int, list[_Found]] = {}
     for number, error in enumerate(errors):
+        if _only_follows(fields, error):
+            continue
         spot = _locate(fields, error["loc"])
         tags = spot.left[:-1] if error["type"] == "missing" else spot.left
         name = spot.steps[: spot.branch] if tags and spot.branch is not None else number
@@ -166,13 +183,24 @@ def _grouped(fields: Fields, errors: Iterable[Mapping[str, Any]]) -> Iterator[li
         yield from by_place.values()
 
 
-def _report(model: type[BaseModel], group: list[_Found], problems: Problems) -> None:
+def _only_follows(fields: Fields, error: Mapping[str, Any]) -> bool:
+    """Whether a list is too short only because pydantic does not count items with mistakes of their own."""
+    if error["type"] != "too_short":
+        return False
+    node = _locate(fields, error["loc"]).node
+    return isinstance(node, Items) and len(node.items) >= error["ctx"]["min_length"]
+
+
+def _report(model: type[BaseModel], fields: Fields, group: list[_Found], problems: Problems) -> None:
     spot, error = group[0]
     if error["type"] == "missing":
         problems.add(spot.node.mark, f"{error['loc'][-1]!r} is required and missing")
         return
     if error["type"] == "extra_forbidden" and spot.key is not None:
-        problems.add(spot.key, _unknown_key(str(spot.steps[-1]), _names_at(model, spot.steps[:-1])))
+        problems.add(spot.key, _unknown_key(str(spot.steps[-1]), _names_at(model, fields, spot.steps[:-1])))
+        return
+    if error["type"] in _KIND_ERRORS:
+        refuse_condition(spot.node, problems)
         return
     secret = _is_secret(model, spot.steps)
     texts = dict.fromkeys(_message(spot.node, error, problems, secret=secret) for spot, error in group)
@@ -250,7 +278,11 @@ def _annotations(model: type[BaseModel], steps: tuple[str | int, ...]) -> list[A
     return found
 
 
-def _names_at(model: type[BaseModel], steps: tuple[str | int, ...]) -> list[str]:
+def _names_at(model: type[BaseModel], fields: Fields, steps: tuple[str | int, ...]) -> list[str]:
+    spot = _locate(fields, steps)
+    condition = condition_at(spot.node) if spot.steps else None
+    if condition is not None:
+        return field_names(condition)
     models = [inner for annotation in _annotations(model, steps) for inner in _models_in(annotation)]
     return list(dict.fromkeys(name for inner in models for name in field_names(inner)))
 

@@ -7,6 +7,8 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
+from monitoring_pipeline.alerting.channel import channel_kinds
+from monitoring_pipeline.alerting.condition import condition_kinds
 from monitoring_pipeline.checks.check import Check, check_kinds
 from monitoring_pipeline.config.fields import ComponentFields, HeadFields, SourceEntry, TemplateFields
 
@@ -30,15 +32,26 @@ class _Generator(GenerateJsonSchema):
 
 def config_schema() -> dict[str, Any]:
     """The schema: every key with its description, and the check kinds told apart by `kind`."""
-    kinds = check_kinds().by_name
+    kinds, channels = check_kinds().by_name, channel_kinds().by_name
     ours: list[type[BaseModel]] = [HeadFields, ComponentFields, SourceEntry, TemplateFields]
     models: list[tuple[type[BaseModel], Literal["validation"]]]
-    models = [(model, "validation") for model in (*ours, *kinds.values())]
+    models = [(model, "validation") for model in (*ours, *kinds.values(), *channels.values())]
     names, whole = models_json_schema(models, schema_generator=_Generator, ref_template="#/$defs/{model}")
     definitions = whole["$defs"]
     references = {model: names[(model, "validation")]["$ref"] for model, _ in models}
     place = {model: definitions[ref.rpartition("/")[2]] for model, ref in references.items()}
     definitions["CheckEntry"] = _check_entry({name: references[model] for name, model in kinds.items()})
+    definitions["Channel"] = _by_kind(
+        "One channel; `kind` decides which keys it takes.",
+        {name: references[model] for name, model in channels.items()},
+    )
+    for name, model in channels.items():
+        place[model]["description"] = _first_paragraph(model)
+        place[model]["title"] = name
+    for name, condition in condition_kinds().by_name.items():
+        if condition.__name__ in definitions:
+            definitions[condition.__name__]["description"] = _first_paragraph(condition)
+            definitions[condition.__name__]["title"] = name
     for name, model in kinds.items():
         # Anything but the kind may come from a template or from defaults.
         place[model]["required"] = ["kind"]
@@ -63,11 +76,15 @@ def _check_entry(references: dict[str, str]) -> dict[str, Any]:
         "required": ["id"],
         "properties": {"id": {"type": "string", "description": "The id of the template's check."}, "kind": False},
     }
+    entry = _by_kind("One check; `kind` decides which keys it takes.", references)
+    return {**entry, "anyOf": [*entry["anyOf"], change], "examples": _SOURCE_EXAMPLE["checks"]}
+
+
+def _by_kind(description: str, references: dict[str, str]) -> dict[str, Any]:
     return {
-        "description": "One check; `kind` decides which keys it takes.",
-        "anyOf": [{"$ref": reference} for _, reference in sorted(references.items())] + [change],
+        "description": description,
+        "anyOf": [{"$ref": reference} for _, reference in sorted(references.items())],
         "discriminator": {"propertyName": "kind", "mapping": references},
-        "examples": _SOURCE_EXAMPLE["checks"],
     }
 
 
@@ -85,6 +102,8 @@ def _connect(place: dict[type[BaseModel], Any], references: dict[type[BaseModel]
         if model is ComponentFields:
             entry = {"anyOf": [entry, {"type": "null"}]}
         head[key] = {"type": "object", "description": head[key]["description"], "additionalProperties": entry}
+    channel = {"type": "object", "additionalProperties": {"$ref": "#/$defs/Channel"}}
+    head["channels"] = {"description": head["channels"]["description"], **channel}
     sources = {"type": "array", "items": {"$ref": references[SourceEntry]}}
     head["sources"] = {"description": head["sources"]["description"], **sources}
 
@@ -110,5 +129,5 @@ def _is_narrow(part: dict[str, Any]) -> bool:
     return isinstance(kind, str) and (kind in _SCALARS or "enum" in part or (kind == "string" and "pattern" in part))
 
 
-def _first_paragraph(model: type[Check]) -> str:
+def _first_paragraph(model: type[BaseModel]) -> str:
     return " ".join((model.__doc__ or "").strip().split("\n\n")[0].split())

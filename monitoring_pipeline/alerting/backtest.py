@@ -46,7 +46,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """An alert that would have been. `resolved` is None when it would still be open."""
+    """An alert that would have been, at its worst. `resolved` is None when it would still be open."""
 
     source: str
     check: str
@@ -187,6 +187,7 @@ class _Replay:
         self._row: dict[str, Any] | None = None
         self._past: list[tuple[int, int | None]] = []
         self._pages = 0
+        self._worst = Severity.INFO
         self._done: list[Episode] = []
 
     def _at(self, connection: DuckDBPyConnection) -> list[datetime]:
@@ -236,6 +237,7 @@ class _Replay:
         self._pages += sum(change.reason in calls for change in moved.changes)
         self._row = moved.row
         if self._row is not None:
+            self._worst = max(self._worst, Severity(self._row["severity"]), key=lambda severity: severity.rank)
             self._row.setdefault("id", len(self._done) + 1)
             if self._row["resolved"] is not None:
                 self._close(self._row)
@@ -246,18 +248,18 @@ class _Replay:
             subject, ended = self.instance.subject, row["resolved"]
             self._done.append(
                 Episode(
-                    subject.source.id, subject.check, Severity(row["severity"]), from_us(row["started"]),
+                    subject.source.id, subject.check, self._worst, from_us(row["started"]),
                     from_us(row["fired"]), None if ended is None else from_us(ended), row["text"], self._pages,
                 )
             )  # fmt: skip
-        self._row, self._pages = None, 0
+        self._row, self._pages, self._worst = None, 0, Severity.INFO
 
 
 def _critical(
     source: str, statuses: Sequence[tuple[datetime, Stood]], since: datetime, until: datetime
 ) -> Iterator[Incident]:
     """The times between two moments in which a source was critical."""
-    ends = [moment for moment, _ in statuses[1:]] + [until]
+    ends = [*(moment for moment, _ in statuses), until][1:]
     for (begin, stood), end in zip(statuses, ends, strict=True):
         if stood.status is Status.CRITICAL and end > since:
             yield Incident(source, max(begin, since), end)

@@ -65,8 +65,8 @@ def statuses(connection: DuckDBPyConnection, source: str, until: datetime) -> li
     """Every status of a source until a moment with the moment it began, oldest first. Needs `status_changes`."""
     rows = connection.execute(
         f"""
-        SELECT at, "after", reason, score FROM status_changes
-        WHERE source = {literal(source)} AND at <= {literal(until)} ORDER BY at, id
+        SELECT "at", "after", reason, score FROM status_changes
+        WHERE source = {literal(source)} AND "at" <= {literal(until)} ORDER BY "at", id
         """
     ).fetchall()
     return [(aware(at), Stood(Status(after), aware(at), reason, score)) for at, after, reason, score in rows]
@@ -80,10 +80,10 @@ def moments(connection: DuckDBPyConnection, source: str, since: datetime, until:
     span = f"> {literal(since)}", f"<= {literal(until)}"
     rows = connection.execute(
         f"""
-        SELECT time AS at FROM samples WHERE source = {literal(source)} AND time {span[0]} AND time {span[1]}
+        SELECT time AS moment FROM samples WHERE source = {literal(source)} AND time {span[0]} AND time {span[1]}
         UNION
         SELECT finished FROM results WHERE source = {literal(source)} AND finished {span[0]} AND finished {span[1]}
-        ORDER BY at
+        ORDER BY moment
         """
     ).fetchall()
     return [aware(at) for (at,) in rows]

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from monitoring_pipeline.alerting.message import Message
 from monitoring_pipeline.clock import Duration
@@ -102,6 +102,8 @@ class Channel(BaseModel):
     """The packaging extra that carries its client library."""
     examples: ClassVar[tuple[str, ...]] = ()
     """YAML of channels of this kind, for the documentation."""
+    template_names: ClassVar[tuple[str, ...]] = ()
+    """The texts that `templates` may replace; those named `html` are escaped."""
 
     kind: str
     enabled: bool = Field(True, description="Whether it sends at all; what goes to it is kept in the log.")
@@ -118,6 +120,20 @@ class Channel(BaseModel):
     templates: Mapping[str, str] = Field(
         default_factory=dict, description="Texts of your own (Jinja2), by the names the kind documents."
     )
+
+    @field_validator("templates")
+    @classmethod
+    def _can_be_rendered(cls, templates: Mapping[str, str]) -> Mapping[str, str]:
+        from monitoring_pipeline.alerting.wording import check_template
+
+        for name, template in templates.items():
+            if cls.template_names and name not in cls.template_names:
+                raise ValueError(f"{name!r} is not a text of this kind; known texts: {', '.join(cls.template_names)}")
+            try:
+                check_template(template, html=name == "html")
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+        return templates
 
     async def send(self, message: Message, context: SendContext) -> Sent:
         """Hands the message to the provider. Raises Undelivered."""

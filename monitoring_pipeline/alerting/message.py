@@ -30,7 +30,7 @@ class _Facts(BaseModel):
 
 
 class AlertFacts(_Facts):
-    """One alert as a message tells it. `metric`, `unit` and `check` let a channel draw the series."""
+    """One alert as a message tells it. `metric`, `unit`, `check` and `threshold` let a channel draw the series."""
 
     id: int
     rule: str
@@ -47,6 +47,7 @@ class AlertFacts(_Facts):
     unit: str = ""
     metric: str = ""
     expected: str = ""
+    threshold: float | None = None
     started: datetime
     fired: datetime | None = None
     resolved: datetime | None = None

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
 from monitoring_pipeline.alerting.message import AlertFacts, Kind, Message
 from monitoring_pipeline.alerting.stage import Bundle
+from monitoring_pipeline.alerting.threshold import opposite, with_unit
 from monitoring_pipeline.alerting.world import World
 from monitoring_pipeline.records import Alert, AlertState, Severity
 from monitoring_pipeline.store.told import newest_changes
@@ -24,6 +26,7 @@ _LISTED = 50
 _AFFECTED = 20
 _NAMED = 5
 _LONGEST = 300
+_SIGNS = frozenset({">", ">=", "<", "<=", "==", "!="})
 _SPACE = re.compile(r"\s+")
 
 
@@ -79,7 +82,8 @@ class Telling:
             id=alert.id, rule=alert.rule, source=alert.source, name=source.name or source.id, check=alert.check,
             component=alert.component, owner=source.owner, severity=alert.severity, state=alert.state,
             summary=alert.summary, text=alert.text, value=alert.value, unit=_text(notes.get("unit")),
-            metric=_text(notes.get("metric")), expected=_text(notes.get("expected")), started=alert.started,
+            metric=_text(notes.get("metric")), expected=_expected(notes),
+            threshold=_threshold(notes.get("threshold"), alert.severity), started=alert.started,
             fired=alert.fired, resolved=alert.resolved, acknowledged_by=alert.acknowledged_by, count=alert.count,
             flapping=alert.flapping, affects=self._affects(alert), last_change=self._last_change(alert),
             description=_text(notes.get("description")) or (rule.description if rule else ""),
@@ -143,6 +147,22 @@ def _line(text: str, end: str = "") -> str:
     line = _SPACE.sub(" ", text).strip()
     room = _LONGEST - len(end)
     return (line if len(line) <= room else line[: room - 3].rstrip() + "...") + end
+
+
+def _expected(notes: Mapping[str, Any]) -> str:
+    """The normal range: the one that was observed, else what the rule lets pass."""
+    operator, limits = notes.get("operator"), notes.get("threshold")
+    kinds = [each for each in Severity if isinstance(limits, Mapping) and each.value in limits]
+    mildest = _threshold(limits, kinds[0] if kinds else Severity.INFO)
+    if notes.get("expected") or mildest is None or operator not in _SIGNS:
+        return _text(notes.get("expected"))
+    return f"{opposite(operator)} {with_unit(mildest, _text(notes.get('unit')))}"
+
+
+def _threshold(limits: object, severity: Severity) -> float | None:
+    """The limit that was passed: the only one, or the severity's."""
+    limit = limits.get(severity.value) if isinstance(limits, Mapping) else limits
+    return float(limit) if isinstance(limit, int | float) and not isinstance(limit, bool) else None
 
 
 def _text(value: object) -> str:

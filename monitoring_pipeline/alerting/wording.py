@@ -29,6 +29,7 @@ __all__ = [
     "markdown",
     "moment",
     "one_line",
+    "own_text",
     "render",
     "rows",
     "short",
@@ -166,8 +167,7 @@ def rows(alert: AlertFacts, message: Message, zone: str = "UTC") -> list[Row]:
 
 def _rows(alert: AlertFacts, message: Message, zone: str) -> Iterator[Row]:
     is_over = alert.state is AlertState.RESOLVED
-    text = one_line(alert.text)
-    yield "What", text if text and text not in one_line(message.title) else _what(alert)
+    yield "What", "" if one_line(alert.text) in one_line(message.title) else alert.text
     yield "Severity", "" if alert.severity is message.severity and not is_over else alert.severity.value
     if is_over:
         end = alert.resolved or message.at
@@ -191,7 +191,7 @@ def _occurred(alert: AlertFacts) -> str:
     return ", ".join(part for part in (times, comes) if part)
 
 
-def _listed(names: tuple[str, ...], shown: int = 10) -> str:
+def _listed(names: tuple[str, ...], shown: int = 25) -> str:
     left = len(names) - shown
     return ", ".join(names[:shown]) + (f" and {left} more" if left > 0 else "")
 
@@ -326,6 +326,15 @@ def render(
     `name` is what an error calls it. Raises Undelivered (permanent).
     """
     return sandbox.render(template, {**_values(message, zone), **(values or {})}, name=name, html=html)
+
+
+def own_text(
+    templates: Mapping[str, str], name: str, message: Message, default: Callable[[], str], *, zone: str = "UTC"
+) -> str:
+    """The text of a channel's template of that name, or the default where it has none. Raises Undelivered."""
+    if name not in templates:
+        return default()
+    return render(templates[name], message, name=name, html=name == "html", zone=zone)
 
 
 def check_template(template: str, *, html: bool = False, names: Collection[str] = ()) -> None:

@@ -9,7 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from monitoring_pipeline.alerting.channel import channel_kinds
 from monitoring_pipeline.alerting.condition import condition_kinds
-from monitoring_pipeline.checks.check import Check, check_kinds
+from monitoring_pipeline.checks.check import check_kinds
 from monitoring_pipeline.config.fields import ComponentFields, HeadFields, SourceEntry, TemplateFields
 
 __all__ = ["FILLED", "config_schema"]
@@ -31,7 +31,7 @@ class _Generator(GenerateJsonSchema):
 
 
 def config_schema() -> dict[str, Any]:
-    """The schema: every key with its description, and the check kinds told apart by `kind`."""
+    """The schema: every key with its description; checks, channels and conditions told apart by `kind`."""
     kinds, channels = check_kinds().by_name, channel_kinds().by_name
     ours: list[type[BaseModel]] = [HeadFields, ComponentFields, SourceEntry, TemplateFields]
     models: list[tuple[type[BaseModel], Literal["validation"]]]
@@ -41,22 +41,9 @@ def config_schema() -> dict[str, Any]:
     references = {model: names[(model, "validation")]["$ref"] for model, _ in models}
     place = {model: definitions[ref.rpartition("/")[2]] for model, ref in references.items()}
     definitions["CheckEntry"] = _check_entry({name: references[model] for name, model in kinds.items()})
-    definitions["Channel"] = _by_kind(
-        "One channel; `kind` decides which keys it takes.",
-        {name: references[model] for name, model in channels.items()},
-    )
-    for name, model in channels.items():
-        place[model]["description"] = _first_paragraph(model)
-        place[model]["title"] = name
-    for name, condition in condition_kinds().by_name.items():
-        if condition.__name__ in definitions:
-            definitions[condition.__name__]["description"] = _first_paragraph(condition)
-            definitions[condition.__name__]["title"] = name
-    for name, model in kinds.items():
-        # Anything but the kind may come from a template or from defaults.
-        place[model]["required"] = ["kind"]
-        place[model]["description"] = _first_paragraph(model)
-        place[model]["title"] = name
+    channel = "One channel; `kind` decides which keys it takes."
+    definitions["Channel"] = _by_kind(channel, {name: references[model] for name, model in channels.items()})
+    _introduce(definitions, place)
     if "LevelledCondition" in definitions:  # a plain text is a critical condition
         text = {"type": "string", "examples": ["response_time_ms < 300", "status == 200"]}
         definitions["LevelledCondition"] = {"anyOf": [text, definitions["LevelledCondition"]]}
@@ -67,6 +54,18 @@ def config_schema() -> dict[str, Any]:
         **place[HeadFields],
         "$defs": {name: _open(part) for name, part in definitions.items()},
     }
+
+
+def _introduce(definitions: dict[str, Any], place: dict[type[BaseModel], Any]) -> None:
+    """Gives every kind its name and what it is about."""
+    for name, model in check_kinds().by_name.items():
+        # Anything but the kind may come from a template or from defaults.
+        place[model] |= {"required": ["kind"], "description": _first_paragraph(model), "title": name}
+    for name, channel in channel_kinds().by_name.items():
+        place[channel] |= {"description": _first_paragraph(channel), "title": name}
+    for name, condition in condition_kinds().by_name.items():
+        if condition.__name__ in definitions:
+            definitions[condition.__name__] |= {"description": _first_paragraph(condition), "title": name}
 
 
 def _check_entry(references: dict[str, str]) -> dict[str, Any]:

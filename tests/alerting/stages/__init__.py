@@ -1,0 +1,1 @@
+"""The stages of the alert policy, one test file per stage."""

@@ -51,6 +51,7 @@ __all__ = ["Drained", "Outbox"]
 log = structlog.get_logger(__name__)
 _POLL_S = 0.5
 _STORE_RETRY_S = 1.0
+_CLOSING_S = 1.0
 _AT_ONCE = 64
 _PER_CHANNEL = 4
 _LEASES_PER_TIMEOUT = 3
@@ -192,6 +193,8 @@ class _Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._holding: dict[int, str] = {}
         self._finished: list[Outcome] = []
+        self._turning: tuple[list[Outcome], asyncio.Future[list[Claimed]]] | None = None
+        self._interrupted = False
         self._chores = _Chores(outbox)
         self._clocks = (outbox.clock(), time.monotonic())
         self._take_over_at = 0.0
@@ -224,36 +227,60 @@ class _Worker:
         await self._settle()
 
     async def _settle(self) -> None:
-        """Finishes what is under way; every send ends by itself within its channel's timeout."""
-        while self._tasks or self._finished:
+        """Finishes what is under way; every send ends by itself within its channel's timeout. When the store takes
+        nothing for as long as a lease, others will send it again anyway."""
+        patience = time.monotonic() + self.outbox.longest_lease().total_seconds()
+        while (self._tasks or self._finished) and time.monotonic() < patience:
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=_POLL_S, return_when=asyncio.FIRST_COMPLETED)
             await self._turn(claiming=False)
 
     async def close(self) -> None:
-        """Writes down what finished; what was cut off runs into the end of its lease."""
+        """Lets sends under way end, but not for long; what is cut off then runs into the end of its lease."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_CLOSING_S)
+        begun = set(self._holding)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._finished:
+        await self._end_turn()
+        if self._finished or self._interrupted:
             with contextlib.suppress(SQLAlchemyError):
-                await self._in_writer(self._finished, claiming=False)
+                await self._loop.run_in_executor(self._writer, self._write_last, begun)
         self._writer.shutdown(wait=False)
+
+    async def _end_turn(self) -> None:
+        """Waits for a commit that we were cancelled in. What it claimed was not begun, and is given back."""
+        if self._turning is not None:
+            batch, commit = self._turning
+            await asyncio.wait({commit})
+            self._interrupted = True
+            if commit.exception() is not None:
+                self._finished = batch + self._finished
+
+    def _write_last(self, begun: set[int]) -> None:
+        now = self.outbox.clock()
+        with self.outbox.store.write() as connection:
+            sending.finish(connection, self.id, self._finished, now)
+            sending.release(connection, self.id, begun, now)
 
     # -- one turn: write down what finished, claim what is due ---------------------------------------
 
     async def _turn(self, *, claiming: bool) -> int:
         self._wake.clear()
         batch, self._finished = self._finished, []
-        since = time.monotonic()
+        since, held = time.monotonic(), dict(self._holding)
+        commit = self._loop.run_in_executor(self._writer, self._commit, batch, claiming, held)
+        self._turning = batch, commit
         try:
-            claimed = await self._in_writer(batch, claiming=claiming)
-        except SQLAlchemyError as error:
-            # The store is away or full: keep what is not written down yet and try again.
-            self._finished = batch + self._finished
+            claimed = await asyncio.shield(commit)
+        except Exception as error:
+            # The store is away or full, say: keep what is not written down yet and try again.
+            self._turning, self._finished = None, batch + self._finished
             log.warning("the operational store refused the outbox", error=str(error), outcomes=len(batch))
             await asyncio.sleep(_STORE_RETRY_S)
             return 0
+        self._turning = None
         for outcome in batch:
             if outcome.attempt is not None:
                 self.counts["sent" if outcome.attempt is Attempt.SENT else "failed"] += 1
@@ -263,9 +290,6 @@ class _Worker:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return len(claimed)
-
-    async def _in_writer(self, batch: list[Outcome], *, claiming: bool) -> list[Claimed]:
-        return await self._loop.run_in_executor(self._writer, self._commit, batch, claiming, dict(self._holding))
 
     def _commit(self, batch: list[Outcome], claiming: bool, holding: Mapping[int, str]) -> list[Claimed]:
         store, now = self.outbox.store, self.outbox.clock()

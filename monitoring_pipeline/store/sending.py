@@ -40,6 +40,7 @@ __all__ = [
     "claimable",
     "due_channels",
     "finish",
+    "release",
     "shift_back",
     "stuck",
 ]
@@ -346,6 +347,18 @@ def _told(state: ChannelState, outcome: Outcome, now_us: int) -> ChannelState:
         return state.succeeded(now_us)
     until = None if outcome.blocked_until is None else to_us(outcome.blocked_until)
     return state.failed(now_us, outcome.detail, until_us=until, transient=outcome.attempt is not Attempt.REJECTED)
+
+
+def release(connection: Connection, worker: str, begun: Collection[int], now: datetime) -> int:
+    """Gives back what a worker claimed and has not begun to send; how many."""
+    query = update(notifications).where(
+        text(OPEN), notifications.c.state == NotificationState.SENDING.value, notifications.c.leased_by == worker
+    )
+    if begun:
+        query = query.where(notifications.c.id.not_in(list(begun)))
+    waiting = NotificationState.WAITING.value
+    values = {"state": waiting, "due": to_us(now), "leased_by": None, "lease_until": None}
+    return int(connection.execute(query.values(**values, attempts=notifications.c.attempts - 1)).rowcount)
 
 
 # -- falling back --------------------------------------------------------------------------------------

@@ -317,11 +317,10 @@ async def test_a_channel_that_never_answers_starves_nobody(store, hands, receive
         write(store, *(draft(f"{name} {n}", name) for name in ("hook", "other") for n in range(30)))
         stop = asyncio.Event()
         task = asyncio.ensure_future(outbox.run(stop))
-        await until(lambda: len(receiver.requests) == 60)
+        await until(lambda: Counter(states(store).values()) == {"waiting": 496, "sending": 4, "sent": 60})
         assert len(silent.requests) == 4
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert Counter(states(store).values()) == {"waiting": 496, "sending": 4, "sent": 60}
 
 
 async def test_a_storm_of_429_blocks_the_channel_until_it_says(store, hands) -> None:
@@ -548,6 +547,20 @@ async def test_what_a_dead_worker_left_is_sent_when_its_lease_ends(store, hands,
     hands.forward(seconds=1)
     await outbox.drain(10)
     assert keys(receiver) == ["a"] and attempted(store) == [("interrupted", None), ("sent", 200)]
+
+
+async def test_being_cancelled_at_any_moment_leaves_no_claim_behind(store, hands, receiver) -> None:
+    outbox = make(store, hands, hook=hook(receiver), other=hook(receiver))
+    write(store, *(draft(f"k{n}", ("hook", "other")[n % 2]) for n in range(120)))
+    for moment in range(12):
+        task = asyncio.ensure_future(outbox.run(asyncio.Event()))
+        await asyncio.sleep(moment * 0.002)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert "sending" not in states(store).values()
+    await outbox.drain(20)
+    assert Counter(keys(receiver)) == {f"k{n}": 1 for n in range(120)}
+    assert {row.attempts for row in rows(store).values()} == {1}
 
 
 async def test_a_message_that_kills_its_sender_is_given_up(store, hands, receiver) -> None:

@@ -34,7 +34,7 @@ _SECONDS = re.compile(r"\d{1,12}(\.\d{1,9})?")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _BREAKS = re.compile(r"[\x00-\x20\x7f]")
 _OPEN_HEADERS = frozenset({"accept", "content-type", "user-agent"})
-_SECRET_FROM = 6
+_SECRET_FROM = 4
 _USER_AGENT = "monitoring-pipeline"
 
 
@@ -98,19 +98,20 @@ async def post(
     method: str = "POST",
     accept: Collection[int] = (),
     secrets: Iterable[str] = (),
+    url_is_secret: bool = True,
 ) -> Answer:
     """Sends `json`, a form (`data`) or bytes (`body`) and gives the answer, when its code is 2xx or in `accept`.
 
     `what` names the provider in errors, such as "Slack". `auth` is a user and a password. `secrets` are
-    texts in the body that no error may repeat; the URL's path, its query and all headers are kept out of
-    errors anyway.
+    texts in the body that no error may repeat; headers, and the URL's path and query where these are secret,
+    are kept out of errors anyway.
 
     Raises Undelivered: permanent for codes 4xx other than 408, 425 and 429, for a redirect (none is
     followed), an untrusted certificate, a forbidden network and an unusable URL; else transient, with
     what Retry-After asked for, at most an hour.
     """
     sent = _headers(headers, auth, json is not None)
-    hidden = _Hidden.of(url, sent, auth, secrets)
+    hidden = _Hidden.of(sent, [*secrets, *(auth or ()), *(_url_secrets(url) if url_is_secret else ())])
     try:
         request = context.http.request(
             method,
@@ -182,11 +183,11 @@ class _Hidden:
         self._secrets = sorted({secret for secret in secrets if len(secret) >= _SECRET_FROM}, key=len, reverse=True)
 
     @classmethod
-    def of(cls, url: str, headers: Mapping[str, str], auth: tuple[str, str] | None, secrets: Iterable[str]) -> _Hidden:
-        """Hides all parts of a request that may be secret."""
+    def of(cls, headers: Mapping[str, str], secrets: Iterable[str]) -> _Hidden:
+        """Hides `secrets` and what headers hold."""
         values = [value for name, value in headers.items() if name.lower() not in _OPEN_HEADERS]
         credentials = [value.partition(" ")[2] for value in values]
-        return cls([*secrets, *values, *credentials, *(auth or ()), *_url_secrets(url)])
+        return cls([*secrets, *values, *credentials])
 
     def show(self, text: str, length: int = _SHOWN) -> str:
         """The begin of a text on one line."""

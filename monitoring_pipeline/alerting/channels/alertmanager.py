@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from monitoring_pipeline.alerting import wording
 from monitoring_pipeline.alerting.channel import Channel, SendContext, Sent
 from monitoring_pipeline.alerting.delivery_http import BaseUrl, SecretUrl, post
 from monitoring_pipeline.alerting.message import AlertFacts, Kind, Message
 from monitoring_pipeline.alerting.paging import is_over
+from monitoring_pipeline.alerting.templating import checked_templates
 from monitoring_pipeline.checks.kinds.http import HttpAuth
 from monitoring_pipeline.clock import Duration
 from monitoring_pipeline.records import AlertState, Severity
@@ -72,6 +73,11 @@ incidents:
         description="After this time unrepeated a firing alert ends there.",
     )
 
+    @field_validator("templates")
+    @classmethod
+    def _no_templates(cls, templates: Mapping[str, str]) -> Mapping[str, str]:
+        return checked_templates(templates)
+
     @model_validator(mode="after")
     def _one_address(self) -> AlertmanagerChannel:
         if self.mode == "alerts" and (self.base_url is None or self.webhook_url is not None):
@@ -83,7 +89,7 @@ incidents:
     async def send(self, message: Message, context: SendContext) -> Sent:
         """One request for all alerts of the message; see `Channel.send`."""
         if self.webhook_url is not None:
-            return await self._send(context, self.webhook_url.get_secret_value(), _document(message))
+            return await self._send(context, self.webhook_url.get_secret_value(), _document(message), secret=True)
         told = _severities(context.reference)
         alerts = [self._posted(alert, message) for alert in message.alerts]
         alerts += [_ended_by_a_change(alert, message, told) for alert in message.alerts if _changed(alert, told)]
@@ -92,10 +98,16 @@ incidents:
         sent = await self._send(context, f"{self.base_url}/api/v2/alerts", alerts)
         return Sent(code=sent.code, detail=f"{len(alerts)} alerts", reference=_memory(told, message))
 
-    async def _send(self, context: SendContext, url: str, document: Any) -> Sent:
-        headers = {"Authorization": self.auth.header()} if self.auth else None
-        secrets = _credentials(self.auth)
-        answer = await post(context, url, json=document, headers=headers, what="Alertmanager", secrets=secrets)
+    async def _send(self, context: SendContext, url: str, document: Any, *, secret: bool = False) -> Sent:
+        answer = await post(
+            context,
+            url,
+            json=document,
+            headers={"Authorization": self.auth.header()} if self.auth else None,
+            what="Alertmanager",
+            secrets=_credentials(self.auth),
+            url_is_secret=secret,
+        )
         return Sent(code=answer.code)
 
     def _until(self, message: Message) -> datetime:

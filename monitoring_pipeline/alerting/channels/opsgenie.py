@@ -13,6 +13,7 @@ from monitoring_pipeline.alerting.channel import Channel, SendContext, Sent
 from monitoring_pipeline.alerting.delivery_http import BaseUrl, post
 from monitoring_pipeline.alerting.message import AlertFacts, Kind, Message
 from monitoring_pipeline.alerting.paging import Act, Step, carry_out, memory, steps
+from monitoring_pipeline.alerting.templating import checked_templates, of_alert, own_text
 from monitoring_pipeline.records import Severity
 
 __all__ = ["OpsgenieChannel"]
@@ -42,7 +43,7 @@ class OpsgenieChannel(Channel):
     know (404, 409) is fine. A digest is one alert. A test creates and at once closes one of the lowest
     priority.
 
-    Templates: `message`, the headline (130 characters), and `description`; in both `alerts[0]` is the alert.
+    Templates: `message`, the headline (130 characters), and `description`; in both `alert` is the alert.
     """
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -66,6 +67,11 @@ opsgenie:
     priorities: Mapping[Severity, Priority] = Field(
         default_factory=dict, description="Priorities other than critical P1, error P2, warning P3, info P5."
     )
+
+    @field_validator("templates")
+    @classmethod
+    def _known_templates(cls, templates: Mapping[str, str]) -> Mapping[str, str]:
+        return checked_templates(templates, "message", "description")
 
     @field_validator("api_key")
     @classmethod
@@ -105,6 +111,7 @@ opsgenie:
             json=body,
             headers={"Authorization": f"GenieKey {self.api_key.get_secret_value()}"},
             what="Opsgenie",
+            url_is_secret=False,
             method=method,
             accept=() if path == "/v2/alerts" else _UNKNOWN_IS_FINE,
         )
@@ -116,10 +123,12 @@ opsgenie:
     def _alert(self, step: Step, message: Message) -> dict[str, Any]:
         alert = step.alert
         severity = alert.severity if alert else message.severity
+        alone = of_alert(message, alert)
+        headline, text = (own_text(self.templates, name, alone) for name in ("message", "description"))
         known = {
-            "message": wording.one_line(_headline(alert, message), _MESSAGE),
+            "message": wording.one_line(headline or _headline(alert, message), _MESSAGE),
             "alias": step.id,
-            "description": _description(alert, message),
+            "description": (text or _description(alert, message))[:_DESCRIPTION],
             "entity": wording.one_line(alert.source if alert else "", _ENTITY),
             "source": _source(message),
             "priority": "P5" if message.kind is Kind.TEST else self._priority(severity),
@@ -150,10 +159,10 @@ def _headline(alert: AlertFacts | None, message: Message) -> str:
 
 def _description(alert: AlertFacts | None, message: Message) -> str:
     if alert is None:
-        return wording.text(message)[:_DESCRIPTION]
+        return wording.text(message)
     head = [line for line in (wording.lead(message), wording.one_line(message.note)) if line]
     lines = [f"{label}: {line}" for label, line in [*wording.rows(alert, message), *wording.links(alert)]]
-    return "\n".join([*head, *lines])[:_DESCRIPTION]
+    return "\n".join([*head, *lines])
 
 
 def _distinct(tags: list[str]) -> list[str]:

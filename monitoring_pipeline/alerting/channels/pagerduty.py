@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator
@@ -11,6 +12,7 @@ from monitoring_pipeline.alerting.channel import Channel, SendContext, Sent
 from monitoring_pipeline.alerting.delivery_http import BaseUrl, post
 from monitoring_pipeline.alerting.message import AlertFacts, Kind, Message
 from monitoring_pipeline.alerting.paging import Act, Step, carry_out, memory, steps
+from monitoring_pipeline.alerting.templating import checked_templates, of_alert, own_text
 from monitoring_pipeline.records import Severity
 
 __all__ = ["PagerDutyChannel"]
@@ -29,7 +31,7 @@ class PagerDutyChannel(Channel):
     one. An acknowledgement acknowledges, an end resolves. A digest is one event. A test triggers and at once
     resolves an alert of severity info.
 
-    Templates: `summary`, the line on the pager; in it `alerts[0]` is the alert of the event.
+    Templates: `summary`, the line on the pager; in it `alert` is the alert of the event.
     """
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -47,6 +49,11 @@ pager:
         "https://events.pagerduty.com", description="Where events go; https://events.eu.pagerduty.com in the EU."
     )
 
+    @field_validator("templates")
+    @classmethod
+    def _known_templates(cls, templates: Mapping[str, str]) -> Mapping[str, str]:
+        return checked_templates(templates, "summary")
+
     @field_validator("routing_key")
     @classmethod
     def _has_a_key(cls, key: SecretStr) -> SecretStr:
@@ -63,6 +70,7 @@ pager:
                 f"{self.base_url}/v2/enqueue",
                 json=self._event(step, message),
                 what="PagerDuty",
+                url_is_secret=False,
                 secrets=(self.routing_key.get_secret_value(),),
             )
             return answer.code
@@ -80,6 +88,9 @@ pager:
         if step.act is not Act.OPEN:
             return event
         event["payload"] = _of_alert(step.alert, message) if step.alert else _of_message(message)
+        own = own_text(self.templates, "summary", of_alert(message, step.alert))
+        if own and own.strip():
+            event["payload"]["summary"] = wording.one_line(own, _SUMMARY)
         event["links"] = _links(step.alert, message)
         event["client"] = message.installation or "monitoring-pipeline"
         if wording.is_link(message.url):

@@ -159,12 +159,13 @@ def without_next_step(connection: Connection, before: datetime) -> list[Escalati
 
 
 def unescalated(connection: Connection, routes: Iterable[str], before: datetime) -> dict[str, str]:
-    """Groups of some routes, told before a moment, in which an alert fires without an open escalation; with
-    the route of each."""
+    """Groups of some routes, older than a moment, in which an alert that was told fires without an open
+    escalation; with the route of each."""
     query = (
         select(groups.c.key, groups.c.route)
         .where(
-            groups.c.route.in_(sorted(routes)), groups.c.notified_at < to_us(before),
+            groups.c.route.in_(sorted(routes)), groups.c.mode == AlertMode.ACTIVE.value,
+            groups.c.created < to_us(before), groups.c.notified_at.is_not(None),
             ~exists().where(escalations.c.open_key == groups.c.key),
             exists().where(
                 memberships.c.group_key == groups.c.key, memberships.c.told_state.is_not(None),

@@ -7,12 +7,12 @@ route and labels has another key. So a key names one episode: nothing of an earl
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, Table, bindparam, delete, exists, func, insert, or_, select, update
 
 from monitoring_pipeline.clock import from_us, to_us
 from monitoring_pipeline.records import AlertMode, AlertState, Severity
@@ -32,6 +32,8 @@ __all__ = [
 ]
 
 Row = dict[str, Any]
+_GROUPS = select(groups)
+_MEMBERS = select(memberships).order_by(memberships.c.alert_id)
 _CHUNK = 500
 _LONGEST_KEY = 200  # PagerDuty takes 255 characters
 
@@ -91,11 +93,17 @@ def group_key(route: str, mode: AlertMode, labels: str, first_alert: int) -> str
 
 def open_groups(connection: Connection) -> dict[str, Group]:
     """All groups with their members, by key."""
-    found = {row["key"]: _group(dict(row)) for row in connection.execute(select(groups)).mappings()}
-    for row in connection.execute(select(memberships).order_by(memberships.c.alert_id)).mappings():
+    found = {row["key"]: _group(row) for row in _rows(connection, _GROUPS)}
+    for row in _rows(connection, _MEMBERS):
         if row["group_key"] in found:
-            found[row["group_key"]].members[row["alert_id"]] = _member(dict(row))
+            found[row["group_key"]].members[row["alert_id"]] = _member(row)
     return found
+
+
+def _rows(connection: Connection, query: Select[Any]) -> Iterator[Row]:
+    # Half the price of SQLAlchemy's own mappings, which counts: groups are read in every pass.
+    names = [column.name for column in query.selected_columns]
+    return (dict(zip(names, row, strict=True)) for row in connection.execute(query))
 
 
 def save(connection: Connection, changed: Iterable[Group]) -> None:
@@ -123,18 +131,21 @@ class Agenda:
     is_open: bool
 
 
+_AGENDA = select(
+    exists().where(transitions.c.handled.is_(None)),
+    select(func.min(groups.c.flush_at)).scalar_subquery(),
+    select(meta.c.value).where(meta.c.key == bindparam("asked_key")).scalar_subquery(),
+    or_(
+        exists().where(alerts.c.state.in_([AlertState.FIRING.value, AlertState.SUPPRESSED.value])),
+        exists().where(groups.c.key.is_not(None)),
+    ),
+)
+
+
 def agenda(connection: Connection, asked_key: str) -> Agenda:
     """Everything in one cheap query; `asked_key` is where the moment of the last asking is remembered."""
-    states = [AlertState.FIRING.value, AlertState.SUPPRESSED.value]
-    row = connection.execute(
-        select(
-            exists().where(transitions.c.handled.is_(None)),
-            select(func.min(groups.c.flush_at)).scalar_subquery(),
-            select(meta.c.value).where(meta.c.key == asked_key).scalar_subquery(),
-            or_(exists().where(alerts.c.state.in_(states)), exists().where(groups.c.key.is_not(None))),
-        )
-    ).one()
-    return Agenda(bool(row[0]), _moment(row[1]), _moment(None if row[2] is None else int(row[2])), bool(row[3]))
+    moved, flush_at, asked, is_open = connection.execute(_AGENDA, {"asked_key": asked_key}).one()
+    return Agenda(bool(moved), _moment(flush_at), _moment(None if asked is None else int(asked)), bool(is_open))
 
 
 def resolved_since(connection: Connection, since: datetime) -> list[int]:

@@ -9,13 +9,21 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Select, case, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, case, func, insert, or_, select, update
 
 from monitoring_pipeline.clock import from_us, to_us
 from monitoring_pipeline.errors import NotFound
 from monitoring_pipeline.store.tables import silences
 
 __all__ = ["Silence", "SilenceKind", "active", "add", "changed", "end", "find", "get", "next_change"]
+
+
+_NEXT = select(
+    *(
+        func.min(case((column > bindparam("after"), column)))
+        for column in (silences.c.created, silences.c.starts, silences.c.ends)
+    )
+)
 
 
 class SilenceKind(StrEnum):
@@ -112,9 +120,7 @@ def active(connection: Connection, now: datetime, kind: SilenceKind | None = Non
 
 def next_change(connection: Connection, since: datetime) -> datetime | None:
     """The first moment after `since` at which one was added, begins or ends."""
-    after = to_us(since)
-    columns = (silences.c.created, silences.c.starts, silences.c.ends)
-    moments = connection.execute(select(*(func.min(case((column > after, column))) for column in columns))).one()
+    moments = connection.execute(_NEXT, {"after": to_us(since)}).one()
     first = min((moment for moment in moments if moment is not None), default=None)
     return None if first is None else from_us(first)
 

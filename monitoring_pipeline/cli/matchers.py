@@ -63,12 +63,17 @@ def _label(text: str) -> tuple[str, str]:
 def matched(fields: Mapping[str, Any]) -> str:
     """A kept matcher in words: `source orders-*, severity warning or info`."""
     words = []
-    for name, value in fields.items():
+    for name, value in sorted(fields.items(), key=lambda field: _ORDER.get(field[0], len(_ORDER))):
         if isinstance(value, Mapping):
             words += [f"{label}={_either(wanted)}" for label, wanted in value.items()]
         else:
             words.append(f"{name} {_either(value)}")
     return ", ".join(words)
+
+
+_ORDER = {name: place for place, name in enumerate(
+    ("source", "component", "tag", "owner", "check", "rule", "severity", "labels")
+)}  # fmt: skip
 
 
 def _either(value: Any) -> str:

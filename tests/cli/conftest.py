@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from monitoring_pipeline.app import Monitoring
 from monitoring_pipeline.cli.root import busta
 from tests.servers import free_port
 
@@ -51,6 +52,26 @@ sources:
 """
 
 
+ALERTING = """\
+rules:
+  - {{id: down, when: {{kind: status, warning: null}}, runbook: "https://example.com/runbooks/down"}}
+  - {{id: slow, sources: {{component: web}}, severity: warning,
+      when: {{kind: metric, metric: response_time_ms, threshold: 300}}}}
+channels:
+  chat: {{kind: slack, webhook_url: "http://127.0.0.1:{http}/slack"}}
+  other: {{kind: slack, webhook_url: "http://127.0.0.1:{closed}/slack", enabled: false}}
+people:
+  ana: {{name: Ana Example, email: ana@example.com}}
+  ben: {{phone: "+4930123456"}}
+teams:
+  platform: {{members: [ana, ben]}}
+rotas:
+  primary: {{people: [ana, ben], turn: day, handover: "09:00"}}
+maintenance:
+  - {{name: weekly, sources: {{component: data}}, cron: "0 3 * * sun", duration: 1h}}
+"""
+
+
 @pytest.fixture(autouse=True)
 def _no_width(monkeypatch: pytest.MonkeyPatch) -> None:
     """Output is as wide as it is in a pipe, whatever the terminal that started the tests."""
@@ -65,6 +86,14 @@ class Health(BaseHTTPRequestHandler):
         body = json.dumps({"orders": 42}).encode()
         self.send_response(200 if found else 404)
         self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = b"ok" if self.path == "/slack" else b"no_service"
+        self.send_response(200 if self.path == "/slack" else 404)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -91,6 +120,15 @@ def config(tmp_path: Path, web: int) -> Path:
     path = tmp_path / "monitoring.yaml"
     path.write_text(CONFIG.format(http=web, closed=free_port(), folder=tmp_path))
     return path
+
+
+@pytest.fixture
+def alerting(config: Path, web: int) -> Iterator[Monitoring]:
+    """The same with rules, channels, people, a rota and a maintenance window; opened, for rows to be written."""
+    config.write_text(config.read_text() + ALERTING.format(http=web, closed=free_port()))
+    monitoring = Monitoring.open(config)
+    yield monitoring
+    monitoring.close()
 
 
 Busta = Callable[..., Result]

@@ -36,6 +36,13 @@ _RULES = (
         "severity": "warning",
         "for": "10m",
     },
+    {
+        "id": "monitoring-runs",
+        "description": "Runs of the monitoring itself failed in the last ten minutes.",
+        "sources": {"source": "monitoring"},
+        "when": {"kind": "metric", "metric": "run_failures", "aggregation": "count", "window": "10m", "threshold": 0},
+        "severity": "warning",
+    },
 )
 
 

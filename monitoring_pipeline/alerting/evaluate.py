@@ -21,6 +21,7 @@ from monitoring_pipeline.alerting import life
 from monitoring_pipeline.alerting.condition import Answer, Facts, Observation, Query, Subject
 from monitoring_pipeline.alerting.observe import Windows
 from monitoring_pipeline.alerting.rule import Rule
+from monitoring_pipeline.alerting.summary import summary_of
 from monitoring_pipeline.clock import from_us, to_us
 from monitoring_pipeline.records import Severity, Source, Status
 from monitoring_pipeline.store import alerts as stored
@@ -268,15 +269,16 @@ def _born(each: Instance, seen: Observation) -> dict[str, Any]:
 
 def _worded(each: Instance, row: dict[str, Any], seen: Observation) -> dict[str, Any]:
     """The row with what people read: summary and annotations of the rule and of what was seen."""
-    source, rule = each.subject.source, each.rule
-    name = source.name or source.id
-    about = f"{name}/{each.subject.check}" if each.subject.check else name
+    rule = each.rule
     first = next(iter(each.queries), None)
     notes = {
         "description": rule.description, "runbook": rule.runbook, "unit": seen.unit,
         "metric": first.metric if first is not None else "", **seen.details,
     }  # fmt: skip
-    row["summary"] = f"{about}: {row['text']}"
+    row["summary"] = summary_of(
+        rule.summary, each.subject, rule=rule.id, severity=Severity(row["severity"]), text=row["text"],
+        value=seen.value, unit=seen.unit, labels=rule.labels,
+    )  # fmt: skip
     row["annotations"] = json.dumps({key: text for key, text in notes.items() if text}, ensure_ascii=False, default=str)
     return row
 

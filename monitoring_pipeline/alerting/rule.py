@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from monitoring_pipeline.alerting.condition import AnyCondition
 from monitoring_pipeline.alerting.selector import Selector
+from monitoring_pipeline.alerting.summary import check_summary
 from monitoring_pipeline.clock import Duration
 from monitoring_pipeline.records import Severity
 
@@ -49,3 +50,9 @@ class Rule(BaseModel):
     labels: dict[str, str] = Field(default_factory=dict, description="Labels of its alerts, for routes and silences.")
     summary: str = Field("", description="The alert in a few words (Jinja2); written from the condition by default.")
     runbook: str = Field("", description="Link to what to do about it.")
+
+    @field_validator("summary")
+    @classmethod
+    def _can_be_rendered(cls, summary: str) -> str:
+        check_summary(summary)
+        return summary

@@ -1,162 +1,167 @@
-"""Writes docs/checks.md out of the check kinds' own fields.
+"""Writes docs/checks.md, docs/rules.md and docs/channels.md out of the kinds' own fields.
 
-python -m monitoring_pipeline.config.reference            writes docs/checks.md
-python -m monitoring_pipeline.config.reference FILE       writes FILE, `-` prints
+python -m monitoring_pipeline.config.reference            writes them into docs/
+python -m monitoring_pipeline.config.reference FOLDER     writes them into FOLDER
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
-from enum import Enum
 from inspect import cleandoc
 from pathlib import Path
-from typing import Any
 
+import yaml
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
+from monitoring_pipeline.alerting.channel import Channel, RateLimit, channel_kinds
+from monitoring_pipeline.alerting.condition import Condition, condition_kinds
+from monitoring_pipeline.alerting.defaults import default_rules
+from monitoring_pipeline.alerting.rule import FlapSpec, Rule
+from monitoring_pipeline.alerting.selector import Selector
 from monitoring_pipeline.checks.check import Check, check_kinds
-from monitoring_pipeline.clock import format_duration
-from monitoring_pipeline.config.schema import FILLED, config_schema
+from monitoring_pipeline.config.field_tables import FieldTables
+from monitoring_pipeline.config.schema import config_schema
+from monitoring_pipeline.config.validation import field_names
 
-__all__ = ["checks_reference"]
+__all__ = ["channels_reference", "checks_reference", "pages", "rules_reference"]
 
-_HEAD = """# Check kinds
+_WRITTEN = """Written by `python -m monitoring_pipeline.config.reference` out of the kinds themselves: change a
+field's description there, not here."""
+_CHECKS = f"""# Check kinds
 
-Written by `python -m monitoring_pipeline.config.reference` out of the kinds themselves: change a
-field's description there, not here. How sources, templates and defaults work is in
+{_WRITTEN} How sources, templates and defaults work is in
 [configuration.md](configuration.md).
+"""
+_RULES = f"""# Rules
+
+{_WRITTEN} What rules are for and how they behave
+is in [alerting.md](alerting.md).
+"""
+_CHANNELS = f"""# Channel kinds
+
+{_WRITTEN} Who is told through which channel, and
+what happens when one does not answer, is in [alerting.md](alerting.md).
+"""
+_BUILT_IN = """## Built-in rules
+
+They apply where there are no `rules:` at all, and beside your own with `alerting: {defaults: true}`; a rule of
+your own with the same `id` goes before. `rules: []` means none.
 """
 
 
 def checks_reference() -> str:
     """The Markdown of docs/checks.md: the fields all checks share, then one section per kind."""
-    definitions = config_schema()["$defs"]
+    tables = FieldTables(config_schema()["$defs"])
+    common = [name for name in Check.model_fields if name != "kind"]
     parts = [
-        _HEAD,
+        _CHECKS,
         "## Fields of every check\n\n`kind` is one of the kinds below and the only field every check needs.\n",
-        _table(Check, _common(), definitions),
+        # The base is no kind, but every kind has its fields.
+        tables.of(Check, common, next(iter(check_kinds().by_name.values()), Check)),
     ]
     for name, model in sorted(check_kinds().by_name.items()):
-        parts += _section(name, model, definitions)
-    return "\n".join(parts).rstrip() + "\n"
+        parts += _check(name, model, tables)
+    return _joined(parts)
 
 
-def _common() -> list[str]:
-    return [name for name in Check.model_fields if name != "kind"]
+def rules_reference() -> str:
+    """The Markdown of docs/rules.md: the fields of a rule, the conditions, the built-in rules."""
+    tables = FieldTables(config_schema()["$defs"])
+    parts = ["## Fields of a rule\n", tables.of(Rule)]
+    for title, model in (("`sources`", Selector), ("`flapping`", FlapSpec)):
+        parts += [f"### {title}\n", cleandoc(model.__doc__ or "") + "\n", tables.of(model)]
+    parts += ["## Conditions\n\n`when` is one of these; `kind` says which.\n"]
+    for name, kind in sorted(condition_kinds().by_name.items()):
+        parts += _section(f"### {name}", kind, Condition, tables)
+    rules = [
+        {**rule.model_dump(mode="json", by_alias=True, exclude_defaults=True), "id": rule.id}
+        for rule in default_rules()
+    ]
+    return _joined([_RULES, *parts, _BUILT_IN, _yaml(yaml.safe_dump({"rules": rules}, sort_keys=False, width=100))])
 
 
-def _section(name: str, model: type[Check], definitions: dict[str, Any]) -> Iterator[str]:
-    yield f"## {name}\n"
-    yield cleandoc(model.__doc__ or "") + "\n"
-    if model.extra:
-        yield f"Needs a further client: `pip install 'monitoring-pipeline[{model.extra}]'`.\n"
-    own = [field for field in model.model_fields if field not in Check.model_fields]
-    other = [field for field in model.model_fields if field in Check.model_fields and _differs(model, field)]
-    if own or other:
-        yield _table(model, [*own, *(field for field in other if field not in ("kind", "id"))], definitions)
+def channels_reference() -> str:
+    """The Markdown of docs/channels.md: the fields all channels share, then one section per kind."""
+    tables = FieldTables(config_schema()["$defs"])
+    common = [name for name in Channel.model_fields if name != "kind"]
+    anyone = next(iter(channel_kinds().by_name.values()), Channel)
+    parts = [
+        "## Fields of every channel\n\n`kind` is one of the kinds below.\n",
+        tables.of(Channel, common, anyone),
+        "### `rate_limit` and `storm_cap`\n",
+        tables.of(RateLimit),
+    ]
+    for name, kind in sorted(channel_kinds().by_name.items()):
+        parts += _section(f"## {name}", kind, Channel, tables)
+        if kind.recipient_field:
+            parts.append(f"Reaches people who have a `{kind.recipient_field}`.\n")
+        if kind.template_names:
+            parts.append(f"Texts that `templates` may replace: {_listed(kind.template_names)}.\n")
+    return _joined([_CHANNELS, *parts])
+
+
+def _check(name: str, model: type[Check], tables: FieldTables) -> Iterator[str]:
+    yield from _section(f"## {name}", model, Check, tables)
     if model.metrics:
         metrics = (f"`{metric}`" + (f" ({unit})" if unit else "") for metric, unit in model.metrics.items())
         yield f"Samples: {', '.join(metrics)}.\n"
     for level, texts in (("Critical", model.default_conditions), ("Warning", model.default_warnings)):
         if texts:
-            yield f"{level} unless conditions are given: {', '.join(f'`{text}`' for text in texts)}.\n"
+            yield f"{level} unless conditions are given: {_listed(texts)}.\n"
 
 
-def _differs(model: type[Check], name: str) -> bool:
-    return bool(model.model_fields[name].get_default() != Check.model_fields[name].get_default())
+def _section(heading: str, model: type[BaseModel], base: type[BaseModel], tables: FieldTables) -> Iterator[str]:
+    yield f"{heading}\n"
+    yield cleandoc(model.__doc__ or "") + "\n"
+    extra = getattr(model, "extra", None)
+    if extra:
+        yield f"Needs a further client: `pip install 'monitoring-pipeline[{extra}]'`.\n"
+    fields = model.model_fields
+    own = [name for name in fields if name not in base.model_fields]
+    changed = [name for name in fields if name in base.model_fields and _differs(model, base, name)]
+    names = [*own, *(name for name in changed if name not in ("kind", "id"))]
+    if names:
+        yield tables.of(model, names)
+    for inner in tables.parts_of(model, own):
+        yield f"{_listed(_places(model, inner))} takes:\n"
+        yield tables.of(inner)
+    for example in getattr(model, "examples", ()):
+        yield _yaml(example)
 
 
-def _table(model: type[BaseModel], names: Iterable[str], definitions: dict[str, Any]) -> str:
-    properties = _schema_of(model, definitions)
-    rows = ["| key | what it takes | default | meaning |", "| --- | --- | --- | --- |"]
-    for name in names:
-        info = model.model_fields[name]
-        key = info.alias or name
-        takes = _takes(properties.get(key, {}), definitions)
-        rows.append("| " + " | ".join(map(_cell, (f"`{key}`", takes, _default(info), _meaning(info, name)))) + " |")
-    return "\n".join(rows) + "\n"
+def _differs(model: type[BaseModel], base: type[BaseModel], name: str) -> bool:
+    return bool(model.model_fields[name].get_default() != base.model_fields[name].get_default())
 
 
-def _schema_of(model: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
-    if model is Check:  # the base is no kind, but every kind has its fields
-        model = next(iter(check_kinds().by_name.values()), Check)
-    (kind,) = getattr(model.model_fields["kind"].annotation, "__args__", ("",))
-    found = (part["properties"] for part in definitions.values() if part.get("title") == kind)
-    return next(found, {})
+def _places(model: type[BaseModel], inner: type[BaseModel]) -> list[str]:
+    """The keys of `model` that hold an `inner`."""
+    keys = dict(zip(model.model_fields, field_names(model), strict=True))
+    return [keys[name] for name in model.model_fields if inner in FieldTables.models_in(model.model_fields[name])]
 
 
-def _takes(schema: dict[str, Any], definitions: dict[str, Any], depth: int = 0) -> str:
-    if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-        return _takes(definitions.get(name, {}), definitions, depth)
-    if "const" in schema:
-        return f"`{schema['const']}`"
-    if "enum" in schema:
-        return ", ".join(f"`{choice}`" for choice in schema["enum"])
-    if "anyOf" in schema or "oneOf" in schema:
-        members = [m for m in schema.get("anyOf", schema.get("oneOf", [])) if m != FILLED]
-        if schema.get("examples") == ["30s", "5m", "1h30m"]:
-            return "duration"
-        return " or ".join(dict.fromkeys(_takes(m, definitions, depth) for m in members if m.get("type") != "null"))
-    if schema.get("type") == "array":
-        return f"list of {_takes(schema.get('items', {}), definitions, depth + 1)}"
-    if schema.get("type") == "object":
-        return _mapping(schema, definitions, depth)
-    words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
-    return words.get(schema.get("type", ""), "anything") + _limits(schema)
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
-def _mapping(schema: dict[str, Any], definitions: dict[str, Any], depth: int) -> str:
-    if "properties" in schema and depth < 3:
-        return "mapping of " + ", ".join(f"`{key}`" for key in schema["properties"])
-    inner = schema.get("additionalProperties")
-    if not isinstance(inner, dict) or not inner:
-        return "mapping"
-    return f"mapping of name to {_takes(inner, definitions, depth + 1)}"
+def _yaml(text: str) -> str:
+    return f"```yaml\n{text.strip()}\n```\n"
 
 
-def _limits(schema: dict[str, Any]) -> str:
-    signs = {"minimum": "≥", "maximum": "≤", "exclusiveMinimum": ">", "exclusiveMaximum": "<"}
-    limits = [f"{sign} {schema[key]}" for key, sign in signs.items() if key in schema]
-    return f" ({', '.join(limits)})" if limits else ""
+def _joined(parts: Iterable[str]) -> str:
+    return "\n".join(parts).rstrip() + "\n"
 
 
-def _default(info: FieldInfo) -> str:
-    if info.is_required():
-        return "required"
-    value = info.get_default(call_default_factory=True, validated_data={})
-    if value is None or value in ("", (), [], {}):
-        return ""
-    if isinstance(value, timedelta):
-        return f"`{format_duration(value)}`"
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    if isinstance(value, BaseModel):
-        return "see its keys"
-    if isinstance(value, (tuple, list, set, frozenset)):
-        return ", ".join(f"`{item}`" for item in value)
-    return f"`{value.value if isinstance(value, Enum) else value}`"
-
-
-def _meaning(info: FieldInfo, name: str) -> str:
-    base = Check.model_fields.get(name)
-    return info.description or (base.description if base is not None else "") or ""
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+def pages() -> dict[str, str]:
+    """Every generated page by its file name."""
+    return {"checks.md": checks_reference(), "rules.md": rules_reference(), "channels.md": channels_reference()}
 
 
 def main(arguments: list[str]) -> None:
-    """Writes the reference to the file named, to docs/checks.md when none is, or prints it for `-`."""
-    target = arguments[0] if arguments else "docs/checks.md"
-    if target == "-":
-        sys.stdout.write(checks_reference())
-    else:
-        Path(target).write_text(checks_reference(), encoding="utf-8")
+    """Writes the pages into the folder named, into docs/ when none is."""
+    folder = Path(arguments[0] if arguments else "docs")
+    for name, text in pages().items():
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

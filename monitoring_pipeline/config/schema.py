@@ -62,7 +62,8 @@ def _introduce(definitions: dict[str, Any], place: dict[type[BaseModel], Any]) -
         # Anything but the kind may come from a template or from defaults.
         place[model] |= {"required": ["kind"], "description": _first_paragraph(model), "title": name}
     for name, channel in channel_kinds().by_name.items():
-        place[channel] |= {"description": _first_paragraph(channel), "title": name}
+        required = ["kind", *(key for key in place[channel].get("required", ()) if key != "kind")]
+        place[channel] |= {"required": required, "description": _first_paragraph(channel), "title": name}
     for name, condition in condition_kinds().by_name.items():
         if condition.__name__ in definitions:
             definitions[condition.__name__] |= {"description": _first_paragraph(condition), "title": name}

@@ -26,7 +26,7 @@ def alert_job() -> None:
 
 
 @dg.sensor(
-    job=alert_job,
+    job_name=alert_job.name,
     name="alerts",
     minimum_interval_seconds=5,
     default_status=dg.DefaultSensorStatus.RUNNING,

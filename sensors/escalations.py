@@ -26,7 +26,7 @@ def escalation_job() -> None:
 
 
 @dg.sensor(
-    job=escalation_job,
+    job_name=escalation_job.name,
     name="escalations",
     minimum_interval_seconds=5,
     default_status=dg.DefaultSensorStatus.RUNNING,

@@ -8,7 +8,7 @@ the caller's transaction: a level is told and its successor's moment kept, or ne
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property, lru_cache
@@ -31,7 +31,7 @@ from monitoring_pipeline.store.alerts import Decision
 from monitoring_pipeline.store.escalations import Escalation, EscalationState
 from monitoring_pipeline.store.overrides import Override, list_overrides
 
-__all__ = ["STAGE", "Outcome", "audit_escalations", "begin", "next_due", "step", "without_next_step"]
+__all__ = ["STAGE", "Outcome", "Why", "audit_escalations", "begin", "next_due", "step", "without_next_step"]
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +53,22 @@ class Outcome(StrEnum):
     RESUMED = "resumed"
     RESOLVED = "resolved"
     POLICY_UNREADABLE = "policy_unreadable"
+
+
+class Why(StrEnum):
+    """Why a level is told: its time has come, also in a later round, or an acknowledgement ended."""
+
+    ESCALATED = "escalated"
+    ESCALATED_AGAIN = "escalated_again"
+    ESCALATED_ANEW = "escalated_anew"
+
+
+@dataclass(frozen=True, slots=True)
+class _Manner:
+    """How levels are told."""
+
+    mode: AlertMode
+    why: Why
 
 
 # -- the doors ---------------------------------------------------------------------------------------
@@ -214,30 +230,37 @@ class _Steps:
     def _go_on(
         self, escalation: Escalation, policy: EscalationSpec, firing: Sequence[Alert], mode: AlertMode
     ) -> Escalation:
-        if escalation.state in (EscalationState.ACKNOWLEDGED, EscalationState.PAUSED):
+        waited = escalation.state
+        if waited in (EscalationState.ACKNOWLEDGED, EscalationState.PAUSED):
             escalation = ladder.resumed(escalation, policy, self._now)
             self._decide(firing, Outcome.RESUMED, f"escalation {escalation.policy_name} goes on")
-        return self._climb(escalation, policy, firing, mode)
+        why = Why.ESCALATED_ANEW if waited is EscalationState.ACKNOWLEDGED else Why.ESCALATED
+        return self._climb(escalation, policy, firing, _Manner(mode, why))
 
     # -- telling levels ------------------------------------------------------------------------------
 
     def _climb(
-        self, escalation: Escalation, policy: EscalationSpec, firing: Sequence[Alert], mode: AlertMode
+        self, escalation: Escalation, policy: EscalationSpec, firing: Sequence[Alert], manner: _Manner
     ) -> Escalation:
-        """Tells each level that is due, once: somebody whom several of them name hears of the last of these."""
+        """Tells each level that is due, once: somebody whom several of them name hears of the last of these.
+
+        Whom the group's own message reached in this very moment knows already.
+        """
         told: dict[int, Bundle] = {}
         places: dict[Place, tuple[int, Recipient]] = {}
         reached: dict[int, bool] = {}
         while ladder.is_due(escalation, self._now):
             level = escalation.level
             if level not in reached:
-                told[level] = _bundle(escalation, policy, firing, mode)
+                told[level] = _bundle(escalation, policy, firing, manner)
                 recipients = self._recipients(escalation, policy, firing)
                 places.update({(each.channel, each.address): (level, each) for each in recipients})
                 reached[level] = bool(recipients)
             escalation = ladder.climbed(escalation, policy, self._now, reached=reached[level])
             if escalation.state is EscalationState.EXHAUSTED:
                 self._decide(firing, Outcome.EXHAUSTED, f"escalation {escalation.policy_name} told its last level")
+        for place in stored.told_at(self._connection, escalation.group, places, self._now):
+            del places[place]
         for level, bundle in told.items():
             self._bundles.append((bundle, [each for last, each in places.values() if last == level]))
         return escalation
@@ -275,20 +298,15 @@ def _parsed(policy: str) -> EscalationSpec:
     return spec
 
 
-def _bundle(escalation: Escalation, policy: EscalationSpec, firing: Sequence[Alert], mode: AlertMode) -> Bundle:
+def _bundle(escalation: Escalation, policy: EscalationSpec, firing: Sequence[Alert], manner: _Manner) -> Bundle:
+    anew = Why.ESCALATED_AGAIN if escalation.round and manner.why is Why.ESCALATED else manner.why
     return Bundle(
         thread=escalation.group,
         sequence=f"e{escalation.id}.{escalation.round}.{escalation.level}.{escalation.resumed}",
-        why=_why(escalation), kind=Kind.ESCALATION,
+        why=anew.value, kind=Kind.ESCALATION,
         severity=max((alert.severity for alert in firing), key=lambda each: each.rank),
-        alerts=tuple(firing), mode=mode, level=escalation.level + 1, note=policy.levels[escalation.level].note,
+        alerts=tuple(firing), mode=manner.mode, level=escalation.level + 1, note=policy.levels[escalation.level].note,
     )  # fmt: skip
-
-
-def _why(escalation: Escalation) -> str:
-    if escalation.resumed:
-        return "escalated_anew"
-    return "escalated_again" if escalation.round else "escalated"
 
 
 def _in(alerts: Iterable[Alert], state: AlertState) -> list[Alert]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, or_, select, update
 
 from monitoring_pipeline.clock import from_us, to_us
 from monitoring_pipeline.records import Alert, AlertMode, AlertState
 from monitoring_pipeline.store.alerts import alerts_by_id
-from monitoring_pipeline.store.tables import alerts, escalations, groups, memberships
+from monitoring_pipeline.store.outbox import NotificationState
+from monitoring_pipeline.store.tables import alerts, escalations, groups, memberships, notifications
 
 __all__ = [
     "Escalation",
@@ -21,17 +22,20 @@ __all__ = [
     "alerts_of",
     "begin_escalation",
     "escalations_of",
+    "expire_escalations",
     "find_escalations",
     "modes_of",
     "next_due",
     "open_escalations",
     "stirred",
+    "told_at",
     "unescalated",
     "update_escalation",
     "without_next_step",
 ]
 
 _CHUNK = 500
+_DROPPED = NotificationState.DROPPED.value
 
 
 class EscalationState(StrEnum):
@@ -177,6 +181,20 @@ def unescalated(connection: Connection, routes: Iterable[str], before: datetime)
     return {row.key: row.route for row in connection.execute(query)}
 
 
+def expire_escalations(connection: Connection, before: datetime, limit: int) -> int:
+    """Removes some escalations that ended before a moment; how many."""
+    query = (
+        select(escalations.c.id)
+        .where(escalations.c.open_key.is_(None), escalations.c.changed < to_us(before))
+        .order_by(escalations.c.id)
+        .limit(limit)
+    )
+    ids = list(connection.execute(query).scalars())
+    for start in range(0, len(ids), _CHUNK):
+        connection.execute(delete(escalations).where(escalations.c.id.in_(ids[start : start + _CHUNK])))
+    return len(ids)
+
+
 def alerts_of(connection: Connection, keys: Iterable[str]) -> dict[str, list[Alert]]:
     """The alerts of some groups, by id; a group that is gone has none."""
     wanted = list(dict.fromkeys(keys))
@@ -189,6 +207,18 @@ def alerts_of(connection: Connection, keys: Iterable[str]) -> dict[str, list[Ale
             members[row.group_key].append(row.alert_id)
     found = alerts_by_id(connection, {each for ids in members.values() for each in ids})
     return {key: [found[each] for each in ids if each in found] for key, ids in members.items()}
+
+
+def told_at(
+    connection: Connection, thread: str, places: Collection[tuple[str, str]], now: datetime
+) -> set[tuple[str, str]]:
+    """Those of some places (channel and address) for which something of a thread was written in this very moment."""
+    query = select(notifications.c.channel, notifications.c.recipient).where(
+        notifications.c.channel.in_({channel for channel, _ in places}), notifications.c.thread == thread,
+        notifications.c.created == to_us(now), notifications.c.state != _DROPPED,
+    )  # fmt: skip
+    found = {(row.channel, row.recipient) for row in connection.execute(query)} if places else set()
+    return found & set(places)
 
 
 def modes_of(connection: Connection, keys: Iterable[str]) -> dict[str, AlertMode]:

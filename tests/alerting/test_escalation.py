@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import delete, select
 
 from monitoring_pipeline.alerting.spec import EscalationSpec
-from monitoring_pipeline.records import AlertState
+from monitoring_pipeline.records import AlertState, Severity
 from monitoring_pipeline.store import alerts as stored_alerts
 from monitoring_pipeline.store import escalations as stored
 from monitoring_pipeline.store.escalations import EscalationState
+from monitoring_pipeline.store.outbox import Draft, enqueue
 from monitoring_pipeline.store.tables import groups, memberships, notifications
 from tests.alerting.escalating import GROUP, Scene, at, plan, policy
 
@@ -113,6 +114,17 @@ def test_everything_at_once_when_nothing_ran_from_the_beginning(scene: Scene) ->
     assert sorted(scene.step(120)) == ["1 anna", "3 boss", "3 war_room"]
 
 
+def test_whom_the_groups_own_message_reached_just_now_is_not_told_twice(scene: Scene) -> None:
+    scene.plan = plan(policy((0, "person:anna channel:war_room"), (5, "channel:war_room")))
+    scene.fire()
+    scene.begin()
+    draft = Draft("k", "firing", "first", "war_room", GROUP, Severity.CRITICAL, '{"level": 0}', at(0))
+    with scene.store.write() as connection:
+        enqueue(connection, [draft], at(0))
+    assert scene.step(0) == ["1 anna"]
+    assert scene.step(5) == ["2 war_room"]
+
+
 def test_a_group_has_one_escalation(scene: Scene) -> None:
     scene.fire()
     assert scene.begin()
@@ -148,6 +160,9 @@ def test_after_the_timeout_the_level_where_it_was_is_told_again(scene: Scene, un
     assert moved.text == "the acknowledgement of anna ran out"
     assert scene.step(36.9) == []
     assert scene.step(37) == ["3 war_room"], "as far from the second level as ever"
+    with scene.store.read() as connection:
+        reasons = list(connection.execute(select(notifications.c.reason).order_by(notifications.c.id)).scalars())
+    assert reasons == ["escalated", "escalated", "escalated_anew", "escalated"]
     assert scene.now().state is EscalationState.EXHAUSTED
 
 

@@ -15,14 +15,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote, unquote, urlsplit
 
-import aiohttp
 from pydantic import AfterValidator, SecretStr
 
 from monitoring_pipeline.alerting.channel import SendContext, Undelivered
 from monitoring_pipeline.errors import NetworkDenied
+
+if TYPE_CHECKING:
+    import aiohttp
 
 __all__ = ["Answer", "BaseUrl", "SecretUrl", "as_json", "post", "retry_after"]
 
@@ -167,6 +169,8 @@ def _lower(headers: Mapping[str, str]) -> dict[str, str]:
 
 async def _text(response: aiohttp.ClientResponse) -> str:
     """As much of the body as is read. One that breaks off changes nothing: the code has been given."""
+    import aiohttp
+
     read = bytearray()
     try:
         while len(read) < _READ and (chunk := await response.content.read(_READ - len(read))):
@@ -254,6 +258,8 @@ def _date(text: str) -> datetime | None:
 
 def _unreached(error: Exception, what: str, url: str, hidden: _Hidden) -> Undelivered:
     """Why there is no answer. Texts of URL errors repeat the URL and are left out."""
+    import aiohttp
+
     where = hidden.show(_host(url))
     for cause in _causes(error):
         if isinstance(cause, NetworkDenied):
@@ -261,7 +267,7 @@ def _unreached(error: Exception, what: str, url: str, hidden: _Hidden) -> Undeli
         if isinstance(cause, aiohttp.ClientConnectorCertificateError):
             reason = hidden.show(str(cause.certificate_error))
             return Undelivered(f"{what}: the certificate of {where} is not trusted: {reason}", permanent=True)
-        if isinstance(cause, aiohttp.InvalidURL):
+        if isinstance(cause, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
             return Undelivered(f"{what}: its address is not one that can be sent to", permanent=True)
     if isinstance(error, TimeoutError):
         return Undelivered(f"{what} did not answer in time ({where})")
@@ -274,6 +280,8 @@ def _unreached(error: Exception, what: str, url: str, hidden: _Hidden) -> Undeli
 
 
 def _reason(error: Exception) -> str:
+    import aiohttp
+
     if isinstance(error, aiohttp.ClientConnectorError):
         number = error.os_error.errno
         return os.strerror(number) if number else str(error.os_error)

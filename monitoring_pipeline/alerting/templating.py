@@ -1,4 +1,4 @@
-"""The texts of their own that users give a channel: which there can be, and what they say of a message.
+"""What the texts of their own that users give a channel (`Channel.templates`) make of a message.
 
 What a template may do is the sandbox's, which values it knows is `wording.render`'s.
 """
@@ -9,24 +9,8 @@ from collections.abc import Mapping
 
 from monitoring_pipeline.alerting import wording
 from monitoring_pipeline.alerting.message import AlertFacts, Message
-from monitoring_pipeline.errors import nearest
 
-__all__ = ["checked_templates", "of_alert", "own_text"]
-
-
-def checked_templates(templates: Mapping[str, str], *known: str) -> Mapping[str, str]:
-    """The templates, when all of them have a name that the kind knows and can be rendered. Raises ValueError."""
-    for name, template in templates.items():
-        if name not in known:
-            typo = nearest(name, known)
-            hint = f"; did you mean {typo!r}?" if typo else ""
-            there = f"there is: {', '.join(known)}" if known else "this kind has no templates"
-            raise ValueError(f"there is no template {name!r} here{hint}; {there}")
-        try:
-            wording.check_template(template)
-        except ValueError as error:
-            raise ValueError(f"the template {name!r}, {error}") from None
-    return templates
+__all__ = ["of_alert", "own_text"]
 
 
 def own_text(templates: Mapping[str, str], name: str, message: Message) -> str | None:

@@ -15,7 +15,6 @@ from monitoring_pipeline.alerting.channel import Channel, SendContext, Sent
 from monitoring_pipeline.alerting.delivery_http import BaseUrl, SecretUrl, post
 from monitoring_pipeline.alerting.message import AlertFacts, Kind, Message
 from monitoring_pipeline.alerting.paging import is_over
-from monitoring_pipeline.alerting.templating import checked_templates
 from monitoring_pipeline.checks.kinds.http import HttpAuth
 from monitoring_pipeline.clock import Duration
 from monitoring_pipeline.records import AlertState, Severity
@@ -76,7 +75,9 @@ incidents:
     @field_validator("templates")
     @classmethod
     def _no_templates(cls, templates: Mapping[str, str]) -> Mapping[str, str]:
-        return checked_templates(templates)
+        if templates:
+            raise ValueError("this kind has no texts that can be replaced: leave out templates")
+        return templates
 
     @model_validator(mode="after")
     def _one_address(self) -> AlertmanagerChannel:

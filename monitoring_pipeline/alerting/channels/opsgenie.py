@@ -13,7 +13,7 @@ from monitoring_pipeline.alerting.channel import Channel, SendContext, Sent
 from monitoring_pipeline.alerting.delivery_http import BaseUrl, post
 from monitoring_pipeline.alerting.message import AlertFacts, Kind, Message
 from monitoring_pipeline.alerting.paging import Act, Step, carry_out, memory, steps
-from monitoring_pipeline.alerting.templating import checked_templates, of_alert, own_text
+from monitoring_pipeline.alerting.templating import of_alert, own_text
 from monitoring_pipeline.records import Severity
 
 __all__ = ["OpsgenieChannel"]
@@ -46,6 +46,7 @@ class OpsgenieChannel(Channel):
     Templates: `message`, the headline (130 characters), and `description`; in both `alert` is the alert.
     """
 
+    template_names: ClassVar[tuple[str, ...]] = ("message", "description")
     examples: ClassVar[tuple[str, ...]] = (
         """\
 opsgenie:
@@ -67,11 +68,6 @@ opsgenie:
     priorities: Mapping[Severity, Priority] = Field(
         default_factory=dict, description="Priorities other than critical P1, error P2, warning P3, info P5."
     )
-
-    @field_validator("templates")
-    @classmethod
-    def _known_templates(cls, templates: Mapping[str, str]) -> Mapping[str, str]:
-        return checked_templates(templates, "message", "description")
 
     @field_validator("api_key")
     @classmethod

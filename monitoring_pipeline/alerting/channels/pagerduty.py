@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator
@@ -12,7 +11,7 @@ from monitoring_pipeline.alerting.channel import Channel, SendContext, Sent
 from monitoring_pipeline.alerting.delivery_http import BaseUrl, post
 from monitoring_pipeline.alerting.message import AlertFacts, Kind, Message
 from monitoring_pipeline.alerting.paging import Act, Step, carry_out, memory, steps
-from monitoring_pipeline.alerting.templating import checked_templates, of_alert, own_text
+from monitoring_pipeline.alerting.templating import of_alert, own_text
 from monitoring_pipeline.records import Severity
 
 __all__ = ["PagerDutyChannel"]
@@ -34,6 +33,7 @@ class PagerDutyChannel(Channel):
     Templates: `summary`, the line on the pager; in it `alert` is the alert of the event.
     """
 
+    template_names: ClassVar[tuple[str, ...]] = ("summary",)
     examples: ClassVar[tuple[str, ...]] = (
         """\
 pager:
@@ -48,11 +48,6 @@ pager:
     base_url: BaseUrl = Field(
         "https://events.pagerduty.com", description="Where events go; https://events.eu.pagerduty.com in the EU."
     )
-
-    @field_validator("templates")
-    @classmethod
-    def _known_templates(cls, templates: Mapping[str, str]) -> Mapping[str, str]:
-        return checked_templates(templates, "summary")
 
     @field_validator("routing_key")
     @classmethod

@@ -11,7 +11,7 @@ from monitoring_pipeline.alerting import wording
 from monitoring_pipeline.alerting.channel import Channel, SendContext, Sent, Undelivered
 from monitoring_pipeline.alerting.delivery_http import Answer, BaseUrl, SecretUrl, post, retry_after
 from monitoring_pipeline.alerting.message import AlertFacts, Kind, Message
-from monitoring_pipeline.alerting.templating import checked_templates, own_text
+from monitoring_pipeline.alerting.templating import own_text
 from monitoring_pipeline.records import AlertState, Severity
 
 __all__ = ["SlackChannel"]
@@ -67,6 +67,7 @@ class SlackChannel(Channel):
     """
 
     recipient_field: ClassVar[str] = "slack"
+    template_names: ClassVar[tuple[str, ...]] = ("title", "text")
     examples: ClassVar[tuple[str, ...]] = (
         """\
 chat:
@@ -86,11 +87,6 @@ chat-webhook:
     token: SecretStr | None = Field(None, description="Bot token (xoxb-...); or give a webhook_url.")
     channel: str = Field("", description="Id of the channel (such as C0123456789), with a token.")
     base_url: BaseUrl = Field("https://slack.com/api", description="Where Slack's API is.")
-
-    @field_validator("templates")
-    @classmethod
-    def _known_templates(cls, templates: Mapping[str, str]) -> Mapping[str, str]:
-        return checked_templates(templates, "title", "text")
 
     @field_validator("token")
     @classmethod
@@ -221,8 +217,9 @@ def _blocks(message: Message) -> list[Block]:
 
 def _whole(alert: AlertFacts, message: Message) -> Iterator[Block]:
     """Everything about one alert: what it is, its facts in two columns, buttons."""
-    (_, what), *facts = wording.rows(alert, message)
-    yield _section(f"*{_mrkdwn(wording.heading(alert), _SHARE)}*\n{_mrkdwn(what, _SHARE)}")
+    what = _mrkdwn(alert.text or alert.summary, _SHARE)
+    yield _section(f"*{_mrkdwn(wording.heading(alert), _SHARE)}*\n{what}")
+    facts = [(label, line) for label, line in wording.rows(alert, message) if label != "What"]
     fields = [_text(f"*{label}*\n{_mrkdwn(line, _FIELD - 50)}") for label, line in facts]
     for begin in range(0, len(fields), _FIELDS):
         yield {"type": "section", "fields": fields[begin : begin + _FIELDS]}

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from monitoring_pipeline.alerting import wording
 from monitoring_pipeline.alerting.channel import Channel, SendContext, Sent
 from monitoring_pipeline.alerting.delivery_http import SecretUrl, as_json, post
 from monitoring_pipeline.alerting.message import AlertFacts, Kind, Message
-from monitoring_pipeline.alerting.templating import checked_templates, own_text
+from monitoring_pipeline.alerting.templating import own_text
 from monitoring_pipeline.records import AlertState, Severity
 
 __all__ = ["TeamsChannel"]
@@ -43,6 +43,7 @@ class TeamsChannel(Channel):
     `text` may hold the Markdown that cards know.
     """
 
+    template_names: ClassVar[tuple[str, ...]] = ("title", "text")
     examples: ClassVar[tuple[str, ...]] = (
         """\
 teams:
@@ -53,11 +54,6 @@ teams:
 
     kind: Literal["teams"] = "teams"
     webhook_url: SecretUrl = Field(description="Address of the workflow's webhook.")
-
-    @field_validator("templates")
-    @classmethod
-    def _known_templates(cls, templates: Mapping[str, str]) -> Mapping[str, str]:
-        return checked_templates(templates, "title", "text")
 
     async def send(self, message: Message, context: SendContext) -> Sent:
         """One card; see `Channel.send`."""

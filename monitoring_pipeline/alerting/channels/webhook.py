@@ -15,7 +15,7 @@ from pydantic import Field, SecretStr, field_validator
 from monitoring_pipeline.alerting.channel import Channel, SendContext, Sent, Undelivered
 from monitoring_pipeline.alerting.delivery_http import SecretUrl, as_json, post
 from monitoring_pipeline.alerting.message import Message
-from monitoring_pipeline.alerting.templating import checked_templates, own_text
+from monitoring_pipeline.alerting.templating import own_text
 
 __all__ = ["WebhookChannel"]
 
@@ -37,9 +37,9 @@ class WebhookChannel(Channel):
     escalation, digest, test), `reason`, `title`, `severity`, `at`, `installation`, `level`, `note`, `url`,
     `alerts` and `more`, how many alerts were left out of these (at most fifty). Each alert has `id`, `rule`,
     `source`, `name`, `check`, `component`, `owner`, `severity`, `state`, `summary`, `text`, `value`, `unit`,
-    `metric`, `expected`, `started`, `fired`, `resolved`, `acknowledged_by`, `count`, `flapping`, `affects`,
-    `last_change`, `description`, `runbook`, `labels`, `url` and `acknowledge_url`. Times are ISO 8601 in UTC.
-    Keys may be added within version 1; none changes its meaning or goes.
+    `metric`, `threshold`, `expected`, `started`, `fired`, `resolved`, `acknowledged_by`, `count`, `flapping`,
+    `affects`, `last_change`, `description`, `runbook`, `labels`, `url` and `acknowledge_url`. Times are ISO 8601
+    in UTC. Keys may be added within version 1; none changes its meaning or goes.
 
     The header `Idempotency-Key` is the message's key, percent-encoded, the same at every attempt: whoever has
     seen it before can ignore the request. With `secret`, `X-Signature: sha256=HEX` is the HMAC-SHA256 of the
@@ -54,6 +54,7 @@ class WebhookChannel(Channel):
     the filter `tojson` writes a value as JSON.
     """
 
+    template_names: ClassVar[tuple[str, ...]] = ("body",)
     examples: ClassVar[tuple[str, ...]] = (
         """\
 hook:
@@ -104,11 +105,6 @@ chat-of-our-own:
         if content_type and ("/" not in content_type or not content_type.isascii() or not content_type.isprintable()):
             raise ValueError("a content type is written like text/plain; charset=utf-8")
         return content_type
-
-    @field_validator("templates")
-    @classmethod
-    def _known_templates(cls, templates: Mapping[str, str]) -> Mapping[str, str]:
-        return checked_templates(templates, "body")
 
     async def send(self, message: Message, context: SendContext) -> Sent:
         """One request; see `Channel.send`."""

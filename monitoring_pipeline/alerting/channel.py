@@ -128,11 +128,11 @@ class Channel(BaseModel):
 
         for name, template in templates.items():
             if cls.template_names and name not in cls.template_names:
-                raise ValueError(f"{name!r} is not a text of this kind; known texts: {', '.join(cls.template_names)}")
+                raise ValueError(f"there is no template {name!r} here; there is: {', '.join(cls.template_names)}")
             try:
                 check_template(template, html=name == "html")
             except ValueError as error:
-                raise ValueError(f"{name}: {error}") from None
+                raise ValueError(f"the template {name!r}, {error}") from None
         return templates
 
     async def send(self, message: Message, context: SendContext) -> Sent:

@@ -26,10 +26,10 @@ __all__ = [
     "lasting",
     "lead",
     "links",
+    "listed",
     "markdown",
     "moment",
     "one_line",
-    "own_text",
     "render",
     "rows",
     "short",
@@ -87,17 +87,25 @@ def _about(message: Message) -> str:
         return "a message about nothing in particular" if message.kind is not Kind.TEST else "test message"
     first = message.alerts[0]
     others = len(message.alerts) + message.more - 1
-    return f"{heading(first)}: {_what(first)}" + (f", and {others} more" if others else "")
+    return _about_one(first) + (f", and {others} more" if others else "")
+
+
+def _about_one(alert: AlertFacts) -> str:
+    """What an alert is about and what is wrong with it; summaries begin with the name mostly."""
+    what = _what(alert)
+    return what if alert.name and what.startswith((alert.name, alert.source)) else f"{heading(alert)}: {what}"
 
 
 def _what(alert: AlertFacts) -> str:
     return one_line(alert.summary) or one_line(alert.text) or alert.rule
 
 
-def heading(alert: AlertFacts) -> str:
-    """The name of what an alert is about, with its id where that is another word."""
+def heading(alert: AlertFacts, message: Message | None = None) -> str:
+    """The name of what an alert is about, with its id where that is another word; in a message that is about
+    what fires, an alert that is over is told from the others."""
     name = one_line(alert.name, _TITLE) or alert.source
-    return name if name == alert.source else f"{name} ({alert.source})"
+    over = message is not None and message.kind is not Kind.RESOLVED and alert.state is AlertState.RESOLVED
+    return (name if name == alert.source else f"{name} ({alert.source})") + (" - resolved" if over else "")
 
 
 def lead(message: Message) -> str:
@@ -228,24 +236,23 @@ def _is_own_link(message: Message) -> bool:
 
 def _bodies(message: Message, zone: str) -> Iterator[str]:
     if message.kind is Kind.DIGEST:
-        yield "\n".join(f"- {_in_digest(alert, message, zone)}" for alert in message.alerts)
+        yield "\n".join(f"- {listed(alert, message, zone)}{_link(alert)}" for alert in message.alerts)
         return
     for alert in message.alerts:
         lines = [f"{label}: {line}" for label, line in [*rows(alert, message, zone), *links(alert)]]
-        yield "\n".join([_name(alert, message), *lines])
+        yield "\n".join([heading(alert, message), *lines])
 
 
-def _name(alert: AlertFacts, message: Message) -> str:
-    is_mixed = message.kind is not Kind.RESOLVED and alert.state is AlertState.RESOLVED
-    return heading(alert) + (" - resolved" if is_mixed else "")
+def _link(alert: AlertFacts) -> str:
+    return f" {alert.url}" if is_link(alert.url) else ""
 
 
-def _in_digest(alert: AlertFacts, message: Message, zone: str) -> str:
+def listed(alert: AlertFacts, message: Message, zone: str = "UTC") -> str:
+    """An alert on one line, for messages about many."""
     is_over = alert.state is AlertState.RESOLVED
     label = "resolved" if is_over else alert.severity.value
     when = f"lasted {_lasted(alert, message.at)}" if is_over else f"since {moment(alert.started, zone)}"
-    link = f" {alert.url}" if is_link(alert.url) else ""
-    return one_line(f"[{label}] {heading(alert)}: {_what(alert)}, {when}", 300) + link
+    return one_line(f"[{label}] {_about_one(alert)}, {when}", 300)
 
 
 def short(message: Message, limit: int = _SHORT) -> str:
@@ -281,12 +288,12 @@ def markdown(message: Message, zone: str = "UTC") -> str:
 
 def _marked_bodies(message: Message, zone: str) -> Iterator[str]:
     if message.kind is Kind.DIGEST:
-        yield "\n".join(f"- {_plain(_in_digest(alert, message, zone))}" for alert in message.alerts)
+        yield "\n".join(f"- {_plain(listed(alert, message, zone) + _link(alert))}" for alert in message.alerts)
         return
     for alert in message.alerts:
         lines = [f"- **{label}:** {_plain(line)}" for label, line in rows(alert, message, zone)]
         offered = " · ".join(f"[{label}]({_target(url)})" for label, url in links(alert))
-        yield f"**{_plain(_name(alert, message))}**"
+        yield f"**{_plain(heading(alert, message))}**"
         yield "\n".join(lines)
         yield offered
 
@@ -326,15 +333,6 @@ def render(
     `name` is what an error calls it. Raises Undelivered (permanent).
     """
     return sandbox.render(template, {**_values(message, zone), **(values or {})}, name=name, html=html)
-
-
-def own_text(
-    templates: Mapping[str, str], name: str, message: Message, default: Callable[[], str], *, zone: str = "UTC"
-) -> str:
-    """The text of a channel's template of that name, or the default where it has none. Raises Undelivered."""
-    if name not in templates:
-        return default()
-    return render(templates[name], message, name=name, html=name == "html", zone=zone)
 
 
 def check_template(template: str, *, html: bool = False, names: Collection[str] = ()) -> None:

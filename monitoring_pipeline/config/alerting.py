@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from monitoring_pipeline.alerting import calendars
 from monitoring_pipeline.alerting.channel import Channel, channel_kinds
 from monitoring_pipeline.alerting.defaults import default_rules
 from monitoring_pipeline.alerting.rule import Rule
@@ -93,7 +94,7 @@ def read_alerting(document: Document, folder: Path, problems: Problems) -> Alert
     for fields in document.listed["maintenance"]:
         window = validate(MaintenanceSpec, fields, problems)
         if window is not None:
-            parts.maintenance.append(Written(anchored(window, folder), fields))
+            parts.maintenance.append(_placed(window, fields, folder, problems))
     parts.built_in = tuple(_built_in(parts, given="rules" in document.given))
     return parts
 
@@ -138,7 +139,17 @@ def _named(
     for name, fields in declared(document, section, problems):
         spec = validate(model, fields, problems)
         if spec is not None:
-            yield name, Written(anchored(spec, folder), fields)
+            yield name, _placed(spec, fields, folder, problems)
+
+
+def _placed(spec: SpecT, fields: Fields, folder: Path, problems: Problems) -> Written[SpecT]:
+    """The part with absolute paths; a calendar file that cannot be read is a warning, for it may come later."""
+    written = Written(anchored(spec, folder), fields)
+    calendar = getattr(written.spec, "calendar", None)
+    fault = calendars.fault(calendar) if isinstance(calendar, Path) else None
+    if fault is not None:
+        problems.warn(fields.values["calendar"].mark, fault)
+    return written
 
 
 class _Name(BaseModel):

@@ -12,7 +12,10 @@ from monitoring_pipeline.config.validation import SLUG
 from monitoring_pipeline.errors import ConfigError
 from tests.config.conftest import Load, Problems
 
-HEAD_KEYS = "api, components, defaults, execution, include, name, retention, sources, stores, templates, version"
+HEAD_KEYS = (
+    "alerting, api, channels, components, defaults, escalations, execution, include, maintenance, name, people, "
+    "retention, rotas, rules, sources, stores, teams, templates, version"
+)
 KINDS = ", ".join(sorted(check_kinds().by_name))
 
 BAD = {

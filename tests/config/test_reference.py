@@ -1,17 +1,24 @@
-"""The manual knows every key and every check kind."""
+"""The manual knows every key and every kind of check, condition and channel."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
-from pydantic import BaseModel
+import pytest
+import yaml
+from pydantic import BaseModel, TypeAdapter
 
+from monitoring_pipeline.alerting.channel import channel_kinds
+from monitoring_pipeline.alerting.condition import AnyCondition, condition_kinds
+from monitoring_pipeline.alerting.defaults import default_rules
+from monitoring_pipeline.alerting.rule import Rule
+from monitoring_pipeline.alerting.selector import Matcher, Selector
 from monitoring_pipeline.checks.check import check_kinds
 from monitoring_pipeline.config.fields import ComponentFields, HeadFields, SourceEntry
-from monitoring_pipeline.config.reference import checks_reference, main
+from monitoring_pipeline.config.reference import main, pages
 from monitoring_pipeline.config.validation import field_names
 from tests.config.conftest import Load
 
@@ -25,12 +32,18 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models(part)
 
 
+def _is_mapping(annotation: Any) -> bool:
+    return isinstance(get_origin(annotation), type) and issubclass(get_origin(annotation), Mapping)
+
+
 def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every key with a heading: rules and selectors have pages and tables of their own."""
     for name, info in model.model_fields.items():
         key = prefix + (info.alias or name)
         yield key
         for inner in _models(info.annotation):
-            yield from _keys(inner, f"{key}.")
+            if not issubclass(inner, Rule | Selector):
+                yield from _keys(inner, f"{key}.NAME." if _is_mapping(info.annotation) else f"{key}.")
 
 
 def test_every_key_has_a_heading() -> None:
@@ -40,6 +53,14 @@ def test_every_key_has_a_heading() -> None:
     assert headings - keys == set(), "headings of keys that do not exist"
 
 
+def test_every_key_of_selectors_is_in_the_table() -> None:
+    rows = dict(
+        re.findall(r"^\| `(\w+)` \| .+ \| (yes)? ?\| yes \|$", (DOCS / "configuration.md").read_text(), re.MULTILINE)
+    )
+    assert set(rows) == set(Matcher.model_fields)
+    assert {key for key, sources in rows.items() if sources} == set(Selector.model_fields)
+
+
 def test_the_example_of_the_manual_loads(load: Load) -> None:
     example = re.findall(r"```yaml\n(.*?)```", (DOCS / "configuration.md").read_text(), re.DOTALL)[0]
     config = load(example)
@@ -47,16 +68,54 @@ def test_the_example_of_the_manual_loads(load: Load) -> None:
     assert config.warnings == ()
 
 
-def test_checks_are_described_as_they_are() -> None:
-    written = (DOCS / "checks.md").read_text()
-    assert written == checks_reference(), "run: python -m monitoring_pipeline.config.reference"
+@pytest.mark.parametrize("name", ["checks.md", "rules.md", "channels.md"])
+def test_kinds_are_described_as_they_are(name: str) -> None:
+    assert (DOCS / name).read_text() == pages()[name], "run: make docs"
 
 
 def test_every_kind_and_field_is_in_the_reference(tmp_path: Path) -> None:
-    main([str(tmp_path / "checks.md")])
-    text = (tmp_path / "checks.md").read_text()
-    sections = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE))
-    for name, model in check_kinds().by_name.items():
-        assert model.__doc__, f"{name} has no description"
-        common = sections.get(name, "") + checks_reference().split("## ")[1]
-        assert [key for key in field_names(model) if key != "kind" and f"`{key}`" not in common] == []
+    main([str(tmp_path)])
+    kinds: dict[str, Mapping[str, type[BaseModel]]] = {
+        "checks.md": check_kinds().by_name,
+        "rules.md": condition_kinds().by_name,
+        "channels.md": channel_kinds().by_name,
+    }
+    assert {path.name for path in tmp_path.iterdir()} == set(kinds)
+    for page, models in kinds.items():
+        text = (tmp_path / page).read_text()
+        sections = dict(re.findall(r"^#{2,3} (\S+)\n(.*?)(?=^#{2,3} |\Z)", text, re.DOTALL | re.MULTILINE))
+        common = text.split("\n## ")[1]
+        for name, model in models.items():
+            assert model.__doc__, f"{name} has no description"
+            documented = sections.get(name, "") + common
+            assert [key for key in field_names(model) if key != "kind" and f"`{key}`" not in documented] == [], name
+
+
+def test_examples_of_conditions_are_conditions() -> None:
+    adapter: TypeAdapter[Any] = TypeAdapter(AnyCondition)
+    for name, kind in condition_kinds().by_name.items():
+        assert kind.examples, f"{name} has no example"
+        for example in kind.examples:
+            found = adapter.validate_python(yaml.safe_load(example))
+            assert name in {found.kind, *(part.kind for part in _parts(found))}
+
+
+def _parts(condition: Any) -> list[Any]:
+    of = getattr(condition, "of", ())
+    return [of] if isinstance(of, BaseModel) else list(of)
+
+
+def test_examples_of_channels_load(load: Load) -> None:
+    for name, kind in channel_kinds().by_name.items():
+        assert kind.examples, f"{name} has no example"
+        for example in kind.examples:
+            names = re.findall(r"\$\{(\w+)\}", example)
+            environ = {name: "https://a.example.com/b" if "URL" in name else "abc123" for name in names}
+            indented = "\n".join(f"  {line}" for line in example.splitlines())
+            config = load(f"sources: []\nchannels:\n{indented}\n", environ=environ)
+            assert {channel.kind for channel in config.alerting.channels.values()} == {name}
+
+
+def test_built_in_rules_are_in_the_manual_as_they_are(load: Load) -> None:
+    (block,) = re.findall(r"## Built-in rules\n.*?```yaml\n(.*?)```", (DOCS / "rules.md").read_text(), re.DOTALL)
+    assert load(f"sources: []\n{block}").alerting.rules == default_rules()

@@ -8,10 +8,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from monitoring_pipeline.alerting.oncall import Shift
+from monitoring_pipeline.alerting.oncall import Shift, Why
+from monitoring_pipeline.alerting.spec import Plan
 from monitoring_pipeline.records import Alert, Transition
 from monitoring_pipeline.reports.alerts import AlertDetail, AlertView, EscalationView
 from monitoring_pipeline.reports.channels import ChannelView
+from monitoring_pipeline.reports.duty import Coming
 from monitoring_pipeline.reports.explain import Step
 from monitoring_pipeline.reports.hindsight import SourceThen
 from monitoring_pipeline.store.alerts import AuditEntry, Decision
@@ -25,9 +27,11 @@ __all__ = [
     "detail_document",
     "hindsight_document",
     "notification_document",
+    "on_call_document",
     "shift_document",
     "silence_document",
     "step_document",
+    "window_document",
 ]
 
 Document = dict[str, Any]
@@ -122,6 +126,23 @@ def silence_document(each: Silence, now: datetime) -> Document:
 def shift_document(each: Shift) -> Document:
     """One shift of a rota; `person` is empty where nobody is on call."""
     return {"person": each.person, "start": each.start, "end": each.end, "why": each.why.value}
+
+
+def on_call_document(rota: str, shift: Shift | None, plan: Plan) -> Document:
+    """Who is on call for one rota."""
+    if shift is None:
+        return {"rota": rota, "person": "", "name": "", "start": None, "end": None, "why": Why.NOBODY.value}
+    person = plan.people.get(shift.person)
+    return {"rota": rota, "name": person.name if person else "", **shift_document(shift)}
+
+
+def window_document(each: Coming, now: datetime) -> Document:
+    """One maintenance window of the configuration."""
+    window = each.window
+    return {
+        "name": window.name, "start": window.start, "end": window.end, "open": window.start <= now,
+        "sources": each.spec.sources.model_dump(mode="json", exclude_defaults=True),
+    }  # fmt: skip
 
 
 def channel_document(each: ChannelView) -> Document:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -16,12 +16,7 @@ from monitoring_pipeline.cli.moments import MOMENT, ending, until_options
 from monitoring_pipeline.cli.opening import json_option, opened
 from monitoring_pipeline.cli.selection import complete_ids
 
-if TYPE_CHECKING:
-    from monitoring_pipeline.alerting.spec import Plan
-
 __all__ = ["maintenance"]
-
-_UPCOMING = 5
 
 
 @click.group()
@@ -86,16 +81,18 @@ def end(ids: tuple[int, ...]) -> int:
 def list_maintenance(*, everything: bool, as_json: bool) -> int:
     """Lists maintenance that was announced, and the next windows of the configuration."""
     from monitoring_pipeline.cli import output
-    from monitoring_pipeline.reports.documents import silence_document
+    from monitoring_pipeline.reports.documents import silence_document, window_document
+    from monitoring_pipeline.reports.duty import duty
     from monitoring_pipeline.store import silences as stored
 
     with opened() as monitoring:
-        now, plan = monitoring.clock(), monitoring.config.alerting
+        now = monitoring.clock()
         with monitoring.store.read() as connection:
             over = None if everything else now
             found = stored.find(connection, kind=stored.SilenceKind.MAINTENANCE, over_since=over)
-        windows = _windows(plan, now)
-        for problem in _problems(plan):
+        here = duty(monitoring.store, monitoring.config.alerting, now)
+        windows = [window_document(each, now) for each in here.coming()]
+        for problem in here.problems():
             output.notes().print(problem, style="yellow", markup=False)
     if as_json:
         announced = [silence_document(each, now) for each in found]
@@ -110,31 +107,11 @@ def list_maintenance(*, everything: bool, as_json: bool) -> int:
     if found:
         print_silences(found, now)
     if windows:
-        _print_windows(windows, now)
+        _print_windows(windows)
     return exits.OK
 
 
-def _windows(plan: Plan, now: datetime) -> list[dict[str, Any]]:
-    from monitoring_pipeline.alerting.windows import upcoming
-
-    found = [
-        {
-            "name": window.name, "start": window.start, "end": window.end, "open": window.start <= now,
-            "sources": spec.sources.model_dump(mode="json", exclude_defaults=True),
-        }
-        for spec in plan.maintenance
-        for window in upcoming(spec, now, _UPCOMING)
-    ]  # fmt: skip
-    return sorted(found, key=lambda window: window["start"])
-
-
-def _problems(plan: Plan) -> list[str]:
-    from monitoring_pipeline.alerting.windows import problems
-
-    return [problem for spec in plan.maintenance for problem in problems(spec)]
-
-
-def _print_windows(windows: Sequence[Mapping[str, Any]], now: datetime) -> None:
+def _print_windows(windows: Sequence[Mapping[str, Any]]) -> None:
     from rich.text import Text
 
     from monitoring_pipeline.cli import output, tables
@@ -142,6 +119,6 @@ def _print_windows(windows: Sequence[Mapping[str, Any]], now: datetime) -> None:
     table = tables.plain_table("window", "state", "from", "until", "about")
     for each in windows:
         about = matched(each["sources"]) or "all sources"
-        state = "open" if each["start"] <= now else "to come"
+        state = "open" if each["open"] else "to come"
         table.add_row(Text(each["name"]), state, output.local(each["start"]), output.local(each["end"]), Text(about))
     output.console().print(table)

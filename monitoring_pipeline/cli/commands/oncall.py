@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,12 +12,10 @@ from monitoring_pipeline.cli import exits
 from monitoring_pipeline.cli.acting import acting
 from monitoring_pipeline.cli.moments import DURATION, MOMENT, ending, until_options
 from monitoring_pipeline.cli.opening import json_option, opened
-from monitoring_pipeline.errors import NotFound
 
 if TYPE_CHECKING:
     from monitoring_pipeline.alerting.oncall import Shift
-    from monitoring_pipeline.alerting.spec import Plan, RotaSpec
-    from monitoring_pipeline.app import Monitoring
+    from monitoring_pipeline.alerting.spec import Plan
     from monitoring_pipeline.store.overrides import Override
 
 __all__ = ["oncall"]
@@ -42,30 +40,20 @@ def oncall() -> None:
 @json_option
 def who(rota: str | None, moment: datetime | None, *, as_json: bool) -> int:
     """Says who is on call now, per rota, and how to reach them."""
-    from monitoring_pipeline.alerting.oncall import on_call
     from monitoring_pipeline.cli import output
+    from monitoring_pipeline.reports.documents import on_call_document
+    from monitoring_pipeline.reports.duty import duty
 
     with opened() as monitoring:
         plan, at = monitoring.config.alerting, moment or monitoring.clock()
-        overrides = _overrides(monitoring, at - timedelta(days=1))
-        chosen = _chosen(plan, rota)
-        shifts = {name: on_call(spec, _of(overrides, name), at) for name, spec in chosen.items()}
+        shifts = duty(monitoring.store, plan, at).on_call(rota)
     if as_json:
-        output.emit_json({"at": at, "rotas": [_who_document(name, shift, plan) for name, shift in shifts.items()]})
+        output.emit_json({"at": at, "rotas": [on_call_document(name, each, plan) for name, each in shifts.items()]})
     elif shifts:
         _print_who(shifts, plan)
     else:
         output.notes().print(_NO_ROTAS, markup=False)
     return exits.OK
-
-
-def _who_document(name: str, shift: Shift | None, plan: Plan) -> dict[str, Any]:
-    from monitoring_pipeline.reports.documents import shift_document
-
-    if shift is None:
-        return {"rota": name, "person": "", "name": "", "start": None, "end": None, "why": "nobody"}
-    person = plan.people.get(shift.person)
-    return {"rota": name, "name": person.name if person else "", **shift_document(shift)}
 
 
 def _print_who(shifts: Mapping[str, Shift | None], plan: Plan) -> None:
@@ -94,27 +82,25 @@ def _print_who(shifts: Mapping[str, Shift | None], plan: Plan) -> None:
 @json_option
 def show(rota: str | None, ahead: timedelta, *, as_json: bool) -> int:
     """Shows the schedule of the next weeks, times in which nobody is on call included."""
-    from monitoring_pipeline.alerting.oncall import shifts
     from monitoring_pipeline.cli import output
     from monitoring_pipeline.reports.documents import shift_document
+    from monitoring_pipeline.reports.duty import duty
 
     with opened() as monitoring:
-        now, plan = monitoring.clock(), monitoring.config.alerting
-        overrides = _overrides(monitoring, now - timedelta(days=1))
-        found = {
-            name: shifts(spec, _of(overrides, name), now, now + ahead) for name, spec in _chosen(plan, rota).items()
-        }
+        now = monitoring.clock()
+        here = duty(monitoring.store, monitoring.config.alerting, now)
+        found = here.shifts(ahead, rota)
     if as_json:
         rotas = [{"rota": name, "shifts": [shift_document(each) for each in own]} for name, own in found.items()]
         output.emit_json({"since": now, "until": now + ahead, "rotas": rotas})
     elif found:
-        _print_schedule(found, overrides)
+        _print_schedule(found, here.overrides)
     else:
         output.notes().print(_NO_ROTAS, markup=False)
     return exits.OK
 
 
-def _print_schedule(found: Mapping[str, list[Shift]], overrides: list[Override]) -> None:
+def _print_schedule(found: Mapping[str, list[Shift]], overrides: Sequence[Override]) -> None:
     from rich.text import Text
 
     from monitoring_pipeline.cli import output, tables
@@ -170,20 +156,3 @@ def end(override_id: int) -> int:
         ended = end_override(here.connection, override_id, here.by, here.now)
     click.echo(f"override {override_id} {'has ended' if ended else 'was over already'}")
     return exits.OK
-
-
-def _overrides(monitoring: Monitoring, since: datetime) -> list[Override]:
-    from monitoring_pipeline.store.overrides import list_overrides
-
-    with monitoring.store.read() as connection:
-        return list_overrides(connection, since=since)
-
-
-def _of(overrides: list[Override], rota: str) -> list[Override]:
-    return [each for each in overrides if each.rota == rota]
-
-
-def _chosen(plan: Plan, rota: str | None) -> dict[str, RotaSpec]:
-    if rota is not None and rota not in plan.rotas:
-        raise NotFound("rota", rota, plan.rotas)
-    return {name: spec for name, spec in plan.rotas.items() if rota in (None, name)}

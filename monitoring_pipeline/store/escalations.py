@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, or_, select, update
 
 from monitoring_pipeline.clock import from_us, to_us
 from monitoring_pipeline.records import Alert, AlertMode, AlertState
@@ -22,7 +22,6 @@ __all__ = [
     "alerts_of",
     "begin_escalation",
     "escalations_of",
-    "expire_escalations",
     "find_escalations",
     "modes_of",
     "next_due",
@@ -179,20 +178,6 @@ def unescalated(connection: Connection, routes: Iterable[str], before: datetime)
         .order_by(groups.c.created, groups.c.key)
     )  # fmt: skip
     return {row.key: row.route for row in connection.execute(query)}
-
-
-def expire_escalations(connection: Connection, before: datetime, limit: int) -> int:
-    """Removes some escalations that ended before a moment; how many."""
-    query = (
-        select(escalations.c.id)
-        .where(escalations.c.open_key.is_(None), escalations.c.changed < to_us(before))
-        .order_by(escalations.c.id)
-        .limit(limit)
-    )
-    ids = list(connection.execute(query).scalars())
-    for start in range(0, len(ids), _CHUNK):
-        connection.execute(delete(escalations).where(escalations.c.id.in_(ids[start : start + _CHUNK])))
-    return len(ids)
 
 
 def alerts_of(connection: Connection, keys: Iterable[str]) -> dict[str, list[Alert]]:

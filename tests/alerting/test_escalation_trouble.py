@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select
 
-from monitoring_pipeline.alerting import escalation
+from monitoring_pipeline.alerting import escalation, steps
 from monitoring_pipeline.alerting.spec import AlertingSpec, EscalationSpec, QuietHours
 from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.store.escalations import EscalationState
@@ -115,9 +115,9 @@ def test_one_that_fails_does_not_stop_the_others(scene: Scene, monkeypatch: pyte
     scene.fire("stock", "second")
     scene.begin()
     scene.begin(key="second")
-    look_up = escalation.look_up
+    look_up = steps.look_up
     calls = itertools.count()
-    monkeypatch.setattr(escalation, "look_up", lambda *args: 1 / 0 if next(calls) == 0 else look_up(*args))
+    monkeypatch.setattr(steps, "look_up", lambda *args: 1 / 0 if next(calls) == 0 else look_up(*args))
     assert scene.step(0) == ["1 anna"]
     assert scene.next_due() == 1
     assert scene.step(1) == ["1 anna"]
@@ -144,7 +144,7 @@ def story(scene: Scene, killed_at: float | None) -> list[str]:
                 raise KeyboardInterrupt
             scene.store.close()
             scene.store = OperationalStore.open(scene.url, at(minute))
-            escalation._parsed.cache_clear()
+            steps._parsed.cache_clear()
         scene.step(minute)
         scene.step(minute)
     return scene.told()

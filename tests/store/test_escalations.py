@@ -18,7 +18,6 @@ from monitoring_pipeline.store.escalations import (
     alerts_of,
     begin_escalation,
     escalations_of,
-    expire_escalations,
     find_escalations,
     modes_of,
     next_due,
@@ -136,18 +135,6 @@ def test_many_groups_at_once(store: OperationalStore) -> None:
     with store.read() as connection:
         assert sum(len(found) for found in escalations_of(connection, names).values()) == 1201
         assert len(alerts_of(connection, names)) == 1201
-
-
-def test_only_what_is_over_expires(store: OperationalStore) -> None:
-    for group in "abcd":
-        begin(store, group)
-    for group, minute in (("a", 1), ("b", 2), ("c", 30)):
-        change(store, replace(newest(store, group), state=EscalationState.RESOLVED, next_at=None, changed=at(minute)))
-    with store.write() as connection:
-        assert expire_escalations(connection, at(30), 1) == 1
-        assert expire_escalations(connection, at(30), 10) == 1
-        assert expire_escalations(connection, at(30), 10) == 0
-        assert [each.group for each in find_escalations(connection)] == ["d", "c"]
 
 
 # -- overrides ---------------------------------------------------------------------------------------

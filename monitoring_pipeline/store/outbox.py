@@ -219,13 +219,18 @@ def _move(
 
 
 def due_count(connection: Connection, now: datetime) -> int:
-    """How many notifications could be looked at now; those of channels that have to wait do not count."""
+    """How many notifications wait for somebody to send them: those due, but for channels that have to wait and
+    channels that somebody is busy with."""
     now_us, channel = to_us(now), notifications.c.channel
     query = select(channel, func.count()).where(text(OPEN), notifications.c.due <= now_us).group_by(channel)
     found = {name: int(count) for name, count in connection.execute(query)}
+    if not found:
+        return 0
+    held = notifications.c.state == NotificationState.SENDING.value
+    busy = set(connection.execute(select(channel).where(text(OPEN), held, notifications.c.due > now_us)).scalars())
     states = channels_by_name(connection, found)
     waiting = {name for name, state in states.items() if state.waits_until(now_us) is not None}
-    return sum(count for name, count in found.items() if name not in waiting)
+    return sum(count for name, count in found.items() if name not in waiting | busy)
 
 
 def open_count(connection: Connection) -> int:

@@ -649,7 +649,8 @@ async def test_a_test_proves_a_channel_and_frees_it(store, hands, receiver) -> N
     receiver.answer(503, headers={"Retry-After": "3600"})
     write(store, draft("a"))
     await outbox.drain(10)
-    assert (await outbox.send_test("hook")).code == 200
+    assert (await outbox.send_test("hook", "ann")).code == 200
+    assert receiver.requests[-1].json()["to"] == "ann"
     state = state_of(store)
     assert state.tested == state.last_ok == int(hands.now.timestamp() * 1e6) and state.blocked_until is None
     with pytest.raises(NotFound, match="did you mean 'hook'"):

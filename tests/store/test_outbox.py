@@ -165,10 +165,10 @@ def test_a_blocked_channel_waits_and_a_failing_one_is_probed(store: OperationalS
         save_channels(
             connection, [ChannelState("blocked", blocked_until=until), ChannelState("failing", failures=3)]
         )  # fmt: skip
+    with store.read() as connection:
+        assert outbox.due_count(connection, NOW) == 5, "those of the blocked channel do not count"
     (probe,) = claim(store)
     assert probe.channel == "failing"
-    with store.read() as connection:
-        assert outbox.due_count(connection, NOW) == 4, "those of the blocked channel do not count"
     assert len([each for each in claim(store, at=NOW + timedelta(seconds=20)) if each.channel == "blocked"]) == 4
 
 
@@ -368,6 +368,15 @@ def test_dead_letters_are_listed_and_replayed_under_the_same_key(store: Operatio
         assert outbox.replay(connection, ids, NOW) == ids[:2]
     assert {each.key: each.attempts for each in claim(store) if each.channel == "hook"} == {"a": 1, "b": 1}
     assert row_of(store, "a").error == ""
+
+
+def test_what_is_due_counts_where_nobody_sees_to_it(store: OperationalStore) -> None:
+    write(store, *(draft(f"{channel} {n}", channel) for channel in ("busy", "idle") for n in range(3)))
+    claim(store, Lane("busy", width=1))
+    with store.read() as connection:
+        assert outbox.due_count(connection, NOW - timedelta(seconds=1)) == 0
+        assert outbox.due_count(connection, NOW) == 3
+        assert outbox.due_count(connection, NOW + LEASE) == 6, "whoever was busy there is no more"
 
 
 def test_what_nobody_is_sending_can_be_dropped(store: OperationalStore) -> None:

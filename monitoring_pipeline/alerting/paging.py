@@ -67,7 +67,8 @@ def steps(message: Message, reference: Mapping[str, Any] | None, length: int) ->
         name = provider_id(message, "test", message.thread, length)
         return [Step(Act.OPEN, name), Step(Act.CLOSE, name)]
     if message.kind is Kind.DIGEST or not message.alerts:
-        return [Step(_act_of_all(message), provider_id(message, message.kind.value, message.thread, length))]
+        what = "digest" if message.kind is Kind.DIGEST else "thread"
+        return [Step(_act_of_all(message), provider_id(message, what, message.thread, length))]
     found = [step for alert in message.alerts if (step := _step(alert, message, length))]
     if message.kind is Kind.RESOLVED:
         told = {step.id for step in found}

@@ -91,13 +91,14 @@ incidents:
         """One request for all alerts of the message; see `Channel.send`."""
         if self.webhook_url is not None:
             return await self._send(context, self.webhook_url.get_secret_value(), _document(message), secret=True)
+        if message.kind is Kind.TEST or not message.alerts:
+            alert = _of_message(message, self._until(message))
+            return await self._send(context, f"{self.base_url}/api/v2/alerts", [alert])
         told = _severities(context.reference)
         alerts = [self._posted(alert, message) for alert in message.alerts]
         alerts += [_ended_by_a_change(alert, message, told) for alert in message.alerts if _changed(alert, told)]
-        if not message.alerts:
-            alerts = [_of_message(message, self._until(message))]
         sent = await self._send(context, f"{self.base_url}/api/v2/alerts", alerts)
-        return Sent(code=sent.code, detail=f"{len(alerts)} alerts", reference=_memory(told, message))
+        return Sent(code=sent.code, detail=f"{len(alerts)} posted", reference=_memory(told, message))
 
     async def _send(self, context: SendContext, url: str, document: Any, *, secret: bool = False) -> Sent:
         answer = await post(
@@ -212,7 +213,8 @@ def _memory(told: Mapping[str, str], message: Message) -> dict[str, Any]:
 
 def _document(message: Message) -> dict[str, Any]:
     """What a webhook receiver of Alertmanager gets, version 4 of it."""
-    alerts = [_called(alert, message) for alert in message.alerts] or [_called_for_message(message)]
+    listed = () if message.kind is Kind.TEST else message.alerts
+    alerts = [_called(alert, message) for alert in listed] or [_called_for_message(message)]
     return {
         "version": "4",
         "groupKey": message.thread,

@@ -46,8 +46,8 @@ STEPS = (
     "after-send", "before-record", "in-record", "after-record",
 )  # fmt: skip
 _CHANNELS = ("one", "two", "three")
-_PER_ROUND = 9
-_THREADS = 5
+_PER_ROUND = 6
+_THREADS = 4
 _LONGEST_ROUND_S = 0.35
 _STEP_WITHIN_S = 0.6
 
@@ -102,7 +102,7 @@ class _Reception(asyncio.Protocol):
         headers = dict(line.split(b": ", 1) for line in self._read.split(b"\r\n") if b": " in line)
         key, sender = headers[b"Idempotency-Key"].decode(), headers[b"X-Sender"].decode()
         os.write(self._journal, f"received {key} {sender}\n".encode())
-        asyncio.get_running_loop().call_later(random.uniform(0, 0.015), self._answer)
+        asyncio.get_running_loop().call_later(random.uniform(0, 0.01), self._answer)
 
     def _answer(self) -> None:
         self._transport.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")  # type: ignore[attr-defined]
@@ -243,7 +243,7 @@ def _live(options: argparse.Namespace, number: int, step: str, lives: int) -> No
     url = f"http://127.0.0.1:{(folder / 'port').read_text()}/"
     timeout = timedelta(seconds=options.timeout)
     channels: dict[str, Channel] = {
-        name: Knock(url=url, journal=journal, at=fate.at, timeout=timeout) for name in _CHANNELS
+        name: Knock(url=url, journal=journal, at=fate.at, timeout=timeout, attempts=100) for name in _CHANNELS
     }
     outbox = Outbox(store, Plan(channels=channels), system_clock, lease=timedelta(seconds=0))
     if number >= 0:

@@ -93,17 +93,21 @@ async def test_what_flaps_is_one_alert(telling: Telling) -> None:
 
 async def test_one_page_when_what_everything_depends_on_is_down(telling: Telling) -> None:
     more = "".join(
-        f"  - {{id: api-{n:02d}, depends_on: [db], checks: [{{kind: tcp, host: 127.0.0.1, port: 1}}]}}\n" for n in range(30)
+        f"  - {{id: api-{n:02d}, depends_on: [db], checks: [{{kind: tcp, host: 127.0.0.1, port: 1}}]}}\n"
+        for n in range(30)
     )
     async with telling(SHOP + more) as story:
         children = [f"api-{n:02d}" for n in range(30)]
         await story.fails("db", *children)
         assert story.said() == [(0, "firing", ("db",))]
-        assert set(story.heard[0].body["alerts"][0]["affects"]) >= set(children)
+        affected = story.heard[0].body["alerts"][0]["affects"]
+        assert set(affected[:-1]) <= {*children, "orders"}
+        assert affected[-1] == f"and {31 - len(affected[:-1])} more"
         assert story.states()["api-07"] is AlertState.SUPPRESSED
         await (await story.until(60)).recovers("db", *children[1:])
         await story.until(120)
-        assert (60, "resolved", ("db",)) in story.said()
+        assert story.said()[1:] == [(60, "resolved", ("db",))], "what depends on it has time to be found well again"
+        await story.until(400)
         firing = [each for each in story.said() if each[1] == "firing"]
         assert [sources for _, _, sources in firing] == [("db",), ("api-00",)]
         assert len(story.said()) == 3
@@ -124,10 +128,8 @@ async def test_nothing_is_told_in_maintenance_and_what_outlasts_it_is(telling: T
 async def test_a_silence_that_expires_in_the_middle_of_an_outage(telling: Telling) -> None:
     async with telling(step_s=10) as story:
         with story.monitoring.store.write() as connection:
-            actions.silence(
-                connection, Matcher(source=("mail",)), author="ana", reason="known", now=START,
-                ends=START + timedelta(minutes=5),
-            )  # fmt: skip
+            ends = START + timedelta(minutes=5)
+            actions.mute(connection, Matcher(source=("mail",)), "ana", START, reason="known", ends=ends)
         await (await story.until(60)).fails("mail")
         await story.until(290)
         assert story.said() == []
@@ -142,10 +144,8 @@ async def test_the_end_of_a_silenced_alert_is_told_if_its_begin_was(telling: Tel
     async with telling() as story:
         await story.fails("mail", "db")
         with story.monitoring.store.write() as connection:
-            actions.silence(
-                connection, Matcher(source=("mail",)), author="ana", reason="known", now=story.now,
-                ends=START + timedelta(hours=5),
-            )  # fmt: skip
+            ends = START + timedelta(hours=5)
+            actions.mute(connection, Matcher(source=("mail",)), "ana", story.now, reason="known", ends=ends)
         await (await story.until(30)).settle()
         assert story.states()["mail"] is AlertState.SUPPRESSED
         await (await story.until(100)).recovers("mail")

@@ -48,11 +48,12 @@ class Timeline:
     """One story. `config` may use {hook}, the receiver's URL; the last part of a path names the channel."""
 
     def __init__(self, url: str, folder: Path, config: str, *, step_s: float = 5.0, restless: bool = False) -> None:
-        """`restless` restarts before everything that happens."""
+        """`restless` restarts before everything that happens, again before that is sent, and now and then between."""
         self._url, self._folder, self._text, self._step_s, self._restless = url, folder, config, step_s, restless
         self.now = START
         self.heard: list[Heard] = []
         self._stack = AsyncExitStack()
+        self._turns = itertools.count(1)
 
     async def __aenter__(self) -> Self:
         self.receiver = await self._stack.enter_async_context(Receiver())
@@ -88,7 +89,7 @@ class Timeline:
         target = START + timedelta(seconds=seconds)
         while self.now < target:
             self.now = min(target, self.now + timedelta(seconds=self._step_s))
-            await self._turn(lambda connection: ((), ()))
+            await self._turn(lambda connection: ((), ()), restless=self._restless and next(self._turns) % 10 == 0)
         return self
 
     async def finds(self, status: Status, sources: Sequence[str], message: str = "") -> None:
@@ -101,7 +102,7 @@ class Timeline:
             )  # fmt: skip
             return outcome.touched, outcome.changed
 
-        await self._turn(results)
+        await self._turn(results, restless=self._restless)
 
     async def fails(self, *sources: str, message: str = "refused") -> None:
         await self.finds(Status.CRITICAL, sources, message)
@@ -111,19 +112,19 @@ class Timeline:
 
     async def settle(self) -> None:
         """Draws conclusions and delivers, without anything new."""
-        await self._turn(lambda connection: ((), ()))
+        await self._turn(lambda connection: ((), ()), restless=self._restless)
 
     def _result(self, source: str, status: Status, message: str) -> Result:
         check = next(bound.check.id for bound in self.monitoring.config.checks if bound.source.id == source)
         return Result(source, check, "test", self.now, self.now, self.now, status, message, manual=True)
 
-    async def _turn(self, happens: Callable[[Connection], tuple[Any, Any]]) -> None:
-        if self._restless:
+    async def _turn(self, happens: Callable[[Connection], tuple[Any, Any]], *, restless: bool) -> None:
+        if restless:
             self.restart()
         with self.monitoring.store.write() as connection:
             touched, changed = happens(connection)
             self.alerting.judge(connection, touched, changed, self.now)
-        if self._restless:
+        if restless:
             self.restart()
         await self.deliver()
 

@@ -20,7 +20,7 @@ import socket
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -39,6 +39,7 @@ from monitoring_pipeline.alerting.spec import Plan
 from monitoring_pipeline.checks.spec import NetworksSpec
 from monitoring_pipeline.clock import Clock, to_us
 from monitoring_pipeline.errors import NotFound
+from monitoring_pipeline.records import Severity
 from monitoring_pipeline.store import outbox as box
 from monitoring_pipeline.store import sending
 from monitoring_pipeline.store.channels import ChannelState, channels_by_name, save_channels
@@ -135,10 +136,10 @@ class Outbox:
         await asyncio.to_thread(self._note_test, name, None)
         return sent
 
-    def lanes(self, names: list[str], holding: Mapping[int, str]) -> list[Lane]:
-        """Channels as one worker serves them, while it sends what it is `holding`."""
+    def lanes(self, due: Mapping[str, Collection[Severity]], holding: Mapping[int, str]) -> list[Lane]:
+        """Channels for which something is due as one worker serves them, while it sends what it is `holding`."""
         busy = Counter(holding.values())
-        return [self._lane(name, busy[name]) for name in names]
+        return [replace(self._lane(name, busy[name]), severities=due[name]) for name in due]
 
     def _lane(self, name: str, busy: int) -> Lane:
         channel = self.plan.channels.get(name)

@@ -6,7 +6,7 @@ again by itself. All functions take the connection of an open transaction; write
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from enum import StrEnum
 from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, case, exists, insert, or_, select, text, update
+from sqlalchemy import Connection, RowMapping, Select, and_, exists, insert, or_, select, text, update
 
 from monitoring_pipeline.clock import from_us, to_us
 from monitoring_pipeline.records import Severity
@@ -54,7 +54,8 @@ _LONGEST_CHAIN = 20
 @dataclass(frozen=True, slots=True)
 class Lane:
     """A channel as one worker serves it: at most `width` messages at once, of which `busy` are under way, each
-    for at most `lease`; `rate` is how many may go out in which time. Younger ones than `patience` are left alone."""
+    for at most `lease`; `rate` is how many may go out in which time. Younger ones than `patience` are left alone.
+    Only messages of `severities` are looked for."""
 
     channel: str
     width: int = 4
@@ -62,6 +63,7 @@ class Lane:
     lease: timedelta = timedelta(seconds=30)
     rate: tuple[int, timedelta] | None = None
     patience: timedelta = timedelta(0)
+    severities: Collection[Severity] = tuple(Severity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,6 @@ class Claimed:
 
 
 _earlier = notifications.alias("earlier")
-_RANK = case(
-    {severity.value: -severity.rank for severity in Severity}, value=notifications.c.severity, else_=0
-)  # fmt: skip
 _FIRST_OF_ITS_LINE = or_(
     notifications.c.thread == "",
     ~exists().where(
@@ -105,14 +104,14 @@ _FIRST_OF_ITS_LINE = or_(
 )
 
 
-def due_channels(connection: Connection, now: datetime) -> list[str]:
-    """Channels for which something is due, also those that have to wait."""
-    query = (
-        select(notifications.c.channel)
-        .where(text(OPEN), notifications.c.due <= to_us(now))
-        .group_by(notifications.c.channel)
-    )
-    return list(connection.execute(query).scalars())
+def due_channels(connection: Connection, now: datetime) -> dict[str, list[Severity]]:
+    """Channels for which something is due, also those that have to wait, and the severities of what is due."""
+    columns = (notifications.c.channel, notifications.c.severity)
+    query = select(*columns).where(text(OPEN), notifications.c.due <= to_us(now)).group_by(*columns)
+    found: dict[str, list[Severity]] = defaultdict(list)
+    for channel, severity in connection.execute(query):
+        found[channel].append(Severity(severity))
+    return found
 
 
 def claimable(
@@ -136,8 +135,8 @@ def claimable(
         state = states.get(lane.channel) or ChannelState(lane.channel)
         room = _room(lane, state, to_us(now))
         if room > 0:
-            probing = state.is_failing
-            found.append(_first(connection, lane, now, room, holding, take_over, probing))
+            query = _due_query(lane, now, holding, take_over, state.is_failing)
+            found.append(_first(connection, query, lane, room))
     return [each for turn in zip_longest(*found) for each in turn if each is not None][:limit]
 
 
@@ -151,14 +150,23 @@ def _room(lane: Lane, state: ChannelState, now_us: int) -> int:
     return room
 
 
-def _first(
-    connection: Connection, lane: Lane, now: datetime, room: int, holding: Collection[int], take_over: bool,
-    probing: bool,
-) -> list[int]:  # fmt: skip
+def _first(connection: Connection, query: Select[int], lane: Lane, room: int) -> list[int]:
+    """Severity by severity, so that each question ends with the index as soon as it has enough."""
+    found: list[int] = []
+    for severity in sorted(lane.severities, key=lambda each: -each.rank):
+        of_severity = query.where(notifications.c.channel == lane.channel, notifications.c.severity == severity.value)
+        found += connection.execute(of_severity.limit(room - len(found))).scalars().all()
+        if len(found) >= room:
+            break
+    return found
+
+
+def _due_query(
+    lane: Lane, now: datetime, holding: Collection[int], take_over: bool, probing: bool
+) -> Select[int]:  # fmt: skip
     query = select(notifications.c.id).where(
-        text(f"notifications.{OPEN}"), notifications.c.channel == lane.channel, notifications.c.due <= to_us(now),
-        _FIRST_OF_ITS_LINE,
-    )  # fmt: skip
+        text(f"notifications.{OPEN}"), notifications.c.due <= to_us(now), _FIRST_OF_ITS_LINE
+    )
     if lane.patience:
         query = query.where(notifications.c.created <= to_us(now - lane.patience))
     if holding:
@@ -167,8 +175,7 @@ def _first(
         query = query.where(notifications.c.state != NotificationState.SENDING.value)
     # A failing channel is tried with what was tried least: one bad message must not stand for all.
     patience = (notifications.c.attempts,) if probing else ()
-    query = query.order_by(_RANK, *patience, notifications.c.due, notifications.c.id).limit(room)
-    return list(connection.execute(query).scalars())
+    return query.order_by(*patience, notifications.c.due, notifications.c.id)
 
 
 def claim(

@@ -324,7 +324,7 @@ notifications = _log(
     Column("error", Text, nullable=False),
     Column("fallback_for", BigInteger),
     # Only of what is still to be sent: small however long the log is.
-    Index("notifications_due", "channel", "due", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("notifications_due", "channel", "severity", "due", sqlite_where=_OPEN, postgresql_where=_OPEN),
     Index("notifications_line", "channel", "thread", "recipient", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
     Index("notifications_dead", "id", sqlite_where=_DEAD, postgresql_where=_DEAD),
     Index("notifications_fallback", "fallback_for"),

@@ -576,7 +576,11 @@ async def test_a_message_that_kills_its_sender_is_given_up(store, hands, receive
 
 async def test_the_lease_outlasts_the_timeout(store, hands, receiver) -> None:
     outbox = make(store, hands, slow=hook(receiver, timeout="40s"), hook=hook(receiver))
-    assert [lane.lease.total_seconds() for lane in outbox.lanes(["slow", "hook", "gone"], {})] == [120, 30, 30]
+    assert [lane.lease.total_seconds() for lane in outbox.lanes(dict.fromkeys(("slow", "hook", "gone"), ()), {})] == [
+        120,
+        30,
+        30,
+    ]
 
 
 async def test_a_clock_set_back_does_not_stop_deliveries(store, hands, receiver) -> None:

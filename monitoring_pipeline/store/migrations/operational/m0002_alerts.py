@@ -168,7 +168,7 @@ _log(
     Column("sent", BigInteger),
     Column("error", Text, nullable=False),
     Column("fallback_for", BigInteger),
-    Index("notifications_due", "channel", "due", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("notifications_due", "channel", "severity", "due", sqlite_where=_OPEN, postgresql_where=_OPEN),
     Index("notifications_line", "channel", "thread", "recipient", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
     Index("notifications_dead", "id", sqlite_where=_DEAD, postgresql_where=_DEAD),
     Index("notifications_fallback", "fallback_for"),

@@ -36,7 +36,7 @@ from monitoring_pipeline.store import outbox as box
 from monitoring_pipeline.store import sending
 from monitoring_pipeline.store.operational import OperationalStore
 from monitoring_pipeline.store.outbox import Draft
-from monitoring_pipeline.store.sending import Claimed, Lane, Outcome
+from monitoring_pipeline.store.sending import Attempt, Claimed, Lane, Outcome
 from monitoring_pipeline.store.tables import attempts, notifications
 
 __all__ = ["STEPS", "Counted", "main"]
@@ -54,8 +54,9 @@ _STEP_WITHIN_S = 0.6
 
 @dataclass(frozen=True)
 class Counted:
-    """What came of all rounds. `excused` duplicates are those of a process that was killed between an answer and
-    its record; `unexcused`, `lost` and `disordered` must be 0."""
+    """What came of all rounds. `excused` duplicates are those of a process that was killed after it sent and before
+    it wrote that down (or, on a machine that is too busy, got no answer in time: `failed`); `unexcused`, `lost`,
+    `disordered` and `unsent` must be 0."""
 
     rounds: int
     kills: int
@@ -69,6 +70,7 @@ class Counted:
     disordered: int
     unsent: int
     interrupted: int
+    failed: int
     seconds: float
 
 
@@ -181,7 +183,8 @@ def _watch(fate: _Fate, journal: Journal) -> None:
 
     def watched_commit(worker: Any, batch: list[Outcome], claiming: bool, holding: Any) -> list[Claimed]:
         claimed = commit(worker, batch, claiming, holding)
-        journal.write(*(f"recorded {outcome.claimed.key}" for outcome in batch))
+        words = {Attempt.SENT: "recorded", Attempt.FAILED: "failed"}
+        journal.write(*(f"{words.get(outcome.attempt, 'other')} {outcome.claimed.key}" for outcome in batch))
         if batch:
             fate.at("after-record")
         if claimed:
@@ -336,7 +339,8 @@ def _count(options: argparse.Namespace, kills: int, reached: int, began: float) 
         lost=len(written - set(by_key)) + len(set(by_key) - written), duplicated=duplicated, excused=excused,
         unexcused=duplicated - excused, disordered=_disordered(rows, received),
         unsent=sum(count for state, count in Counter(row.state for row in rows).items() if state != "sent"),
-        interrupted=interrupted, seconds=round(time.monotonic() - began, 1),
+        interrupted=interrupted, failed=sum(what == "failed" for what, _, _ in journal),
+        seconds=round(time.monotonic() - began, 1),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from monitoring_pipeline import __version__
-from monitoring_pipeline.api import health, push, status_page
+from monitoring_pipeline.api import alerts, duty, health, push, status_page
 from monitoring_pipeline.api.answers import components_health, system_health
 from monitoring_pipeline.api.guard import Guard, allowed_hosts
 from monitoring_pipeline.api.painting import StatusPage
@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 _TAGS = [
     {"name": "health", "description": "How everything is. Read models, at most a few seconds old."},
+    {"name": "alerts", "description": "What fires, and what people do about it."},
+    {"name": "people", "description": "What is muted, who is on call, what was told to whom."},
     {"name": "ourselves", "description": "Whether this process and monitoring itself work."},
     {"name": "heartbeats", "description": "Jobs report in here; their silence is the alarm."},
 ]
@@ -32,7 +34,7 @@ _ABOUT = "Health of data sources, heartbeats of jobs, and the state of monitorin
 
 
 def create_app(monitoring: Monitoring) -> FastAPI:
-    """The application; closes `monitoring` when it ends. Raises StoreError without the push URLs' secret."""
+    """The application; closes `monitoring` when it ends. Raises StoreError without the secret of URLs."""
     page = StatusPage(monitoring)
     snapshots = Snapshots(
         monitoring.overview,
@@ -58,6 +60,8 @@ def create_app(monitoring: Monitoring) -> FastAPI:
     room = Room(monitoring, snapshots)
     app.include_router(health.routes(room))
     app.include_router(push.routes(room))
+    app.include_router(alerts.routes(room))
+    app.include_router(duty.routes(room))
     app.include_router(status_page.routes(room, page, app.openapi))
     app.add_middleware(Guard, hosts=allowed_hosts(monitoring.config.api.host, monitoring.config.api.public_url))
     return app

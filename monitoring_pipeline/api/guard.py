@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 _POLICY = (
     b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 _HEADERS = [
     (b"content-security-policy", _POLICY),

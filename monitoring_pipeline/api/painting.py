@@ -23,16 +23,23 @@ from monitoring_pipeline import __version__
 from monitoring_pipeline.api.assets import ASSETS, assets_version
 from monitoring_pipeline.app import Monitoring
 from monitoring_pipeline.clock import format_duration
-from monitoring_pipeline.records import BreakerState, Status
+from monitoring_pipeline.records import BreakerState, Severity, Status
 from monitoring_pipeline.reports import ComponentView, Overview, SourceView
+from monitoring_pipeline.reports.alerts import AlertFilter
 from monitoring_pipeline.reports.timeline import PARTS, Strip, Timeline, timeline
 
-__all__ = ["Headline", "StatusPage", "headline"]
+__all__ = ["TONES", "Headline", "StatusPage", "environment", "headline"]
 
 _NOTHING = "\N{EN DASH}"
 _WINDOW = timedelta(hours=1)
 _WRONG_SHOWN = 12
+_ALERTS_SHOWN = 12
+_ALERTS_COUNTED = 1000
 _ALL_INSIDE = 200  # with more sources, what is inside healthy ones is fetched when somebody opens them
+
+
+TONES = {Severity.CRITICAL: "critical", Severity.ERROR: "critical", Severity.WARNING: "warning", Severity.INFO: "new"}
+"""The colour and shape of a severity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ class StatusPage:
 
     def __init__(self, monitoring: Monitoring) -> None:
         self._monitoring = monitoring
-        self._env = _environment(monitoring)
+        self._env = environment(monitoring)
         self._source = self._env.get_template("source.html")
         self._later = False
         self._rows: dict[str, tuple[SourceView, Strip, Markup]] = {}
@@ -88,9 +95,11 @@ class StatusPage:
         self._rows = {name: row for name, row in self._rows.items() if name in strips.strips}
         watching = overview.watch.alive
         wrong = sorted((view for view in overview.sources if _is_wrong(view, watching)), key=_worst_first)
+        alerts = self._monitoring.alerts(AlertFilter(), _ALERTS_COUNTED)
         text = self._env.get_template("fragment.html").render(
             overview=overview, head=headline(overview), sections=sections, wrong=wrong[:_WRONG_SHOWN],
             more=max(0, len(wrong) - _WRONG_SHOWN), strips=strips, version=assets_version(),
+            alerts=alerts[:_ALERTS_SHOWN], alerts_total=len(alerts),
         )  # fmt: skip
         return text.encode()
 
@@ -173,7 +182,8 @@ def _search_words(view: SourceView) -> str:
     return " ".join(words).lower()
 
 
-def _environment(monitoring: Monitoring) -> Environment:
+def environment(monitoring: Monitoring) -> Environment:
+    """What every template is drawn with."""
     env = Environment(
         loader=PackageLoader("monitoring_pipeline.api"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, auto_reload=False,
@@ -184,7 +194,7 @@ def _environment(monitoring: Monitoring) -> Environment:
     env.globals.update(
         installation=monitoring.config.name, dagster_url=(api.dagster_url or "").rstrip("/"), release=__version__,
         asset={asset.name: asset.url for asset in ASSETS.values()}, assets_version=assets_version(),
-        paths_of=_paths, strip_text=_strip_text, Closed=BreakerState.CLOSED,
+        paths_of=_paths, strip_text=_strip_text, Closed=BreakerState.CLOSED, tones=TONES,
     )  # fmt: skip
     return env
 

@@ -11,6 +11,7 @@ import click
 __all__ = ["DURATION", "MOMENT", "ending", "until_options"]
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+_CENTURY = timedelta(days=36_500)
 _FORMS = "use 14:30, 2026-03-01, '2026-03-01 14:30', or ISO 8601 with a time zone such as 2026-03-01T14:30Z"
 
 
@@ -28,8 +29,10 @@ class _Duration(click.ParamType[timedelta, Any]):
             duration = parse_duration(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
-        if duration <= timedelta(0):
-            self.fail("it must be longer than nothing", param, ctx)
+        except OverflowError:
+            duration = timedelta.max
+        if not timedelta(0) < duration <= _CENTURY:
+            self.fail("it must be longer than nothing and shorter than a century", param, ctx)
         return duration
 
 
@@ -48,6 +51,8 @@ class _Moment(click.ParamType[datetime, Any]):
             found = datetime.fromisoformat(text)
         except ValueError:
             self.fail(f"{value!r} is no moment; {_FORMS}", param, ctx)
+        if not 1970 <= found.year < 3000:
+            self.fail("it must lie between 1970 and 3000", param, ctx)
         return found.astimezone(UTC)
 
 

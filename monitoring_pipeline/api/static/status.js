@@ -101,13 +101,15 @@
     for (const part of live.querySelectorAll("[data-part]")) {
       if (!fresh.querySelector(`#${part.id}`)) part.remove();
     }
-    for (const part of fresh.querySelectorAll("[data-part]")) {
+    // Which part each new one follows, before any of them leaves the fresh page.
+    const parts = Array.from(fresh.querySelectorAll("[data-part]"), (part) => [part, part.previousElementSibling?.id]);
+    for (const [part, before] of parts) {
       const html = part.outerHTML;
       const kept = document.getElementById(part.id);
       if (kept && drawn.get(part.id) === html) continue;
       drawn.set(part.id, html);
       if (kept) takeOver(kept, part);
-      else document.getElementById("tools").after(part);
+      else (document.getElementById(before) ?? document.getElementById("tools")).after(part);
     }
   }
 

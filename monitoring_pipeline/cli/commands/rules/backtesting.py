@@ -57,9 +57,9 @@ def backtest_rule(
     with opened() as monitoring:
         found = _replay(monitoring, _named(monitoring, rule_id), since, incidents_file)
     if plot is not None:
-        from monitoring_pipeline.alerting.plot import episodes_png
+        from monitoring_pipeline.alerting.backtest_plot import backtest_png
 
-        plot.write_bytes(episodes_png(found))
+        plot.write_bytes(backtest_png(found))
     if as_json:
         output.emit_json(_document(found))
     else:

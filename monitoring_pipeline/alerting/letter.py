@@ -101,7 +101,7 @@ class Letter:
         mail["Message-ID"] = self.id
         mail["Auto-Submitted"] = "auto-generated"
         mail["X-Auto-Response-Suppress"] = "All"
-        mail["X-Idempotency-Key"] = wording.one_line(self.message.key, 200)
+        mail["X-Idempotency-Key"] = _sound(wording.one_line(self.message.key, 200))
 
     def _thread(self, mail: EmailMessage) -> None:
         """Behind the thread's first e-mail, or else behind one that was never sent: that gathers them as well."""

@@ -11,7 +11,6 @@ import bisect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 

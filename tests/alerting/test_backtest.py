@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from monitoring_pipeline.alerting.backtest import Backtest, Incident, backtest
+from monitoring_pipeline.alerting.backtest_plot import backtest_png
 from monitoring_pipeline.alerting.rule import Rule
 from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.records import Result, Sample, Severity, Source, Status
@@ -142,3 +143,9 @@ def test_shadow_rules_and_rules_that_are_off_can_be_tried(history: Past) -> None
 def test_nothing_to_look_back_on_is_no_alert(history: Past) -> None:
     found = history.replay(when=SLOW)
     assert (found.episodes, found.precision, found.recall) == ((), None, None)
+
+
+def test_it_can_be_drawn(history: Past) -> None:
+    history.minutes("orders", [100.0] * 10 + [900.0] * 5 + [100.0] * 5)
+    assert backtest_png(history.replay(when=SLOW)).startswith(b"\x89PNG")
+    assert backtest_png(history.replay(when={"kind": "status"})).startswith(b"\x89PNG")

@@ -134,8 +134,13 @@ def step_table(steps: Sequence[Step]) -> Table:
     """The way of an alert, one step per line."""
     table = plain_table("time", "kind", "what", "by", "why")
     for step in steps:
-        table.add_row(local(step.at), step.kind, _text(step.what), _text(step.by), _text(step.text))
+        table.add_row(_exactly(step.at), step.kind, _text(step.what), _text(step.by), _text(step.text))
     return table
+
+
+def _exactly(moment: datetime) -> str:
+    """To the millisecond: what belongs to one evaluation happens within a second."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}"
 
 
 def _state(word: str) -> Text:

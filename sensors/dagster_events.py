@@ -17,7 +17,7 @@ from monitoring_pipeline.records import Sample
 
 __all__ = ["SOURCE", "dagster_events"]
 
-SOURCE = "dagster"
+SOURCE = "dagster-events"
 _LIMIT = 500
 _KINDS = {
     "checks": DagsterEventType.ASSET_CHECK_EVALUATION,

@@ -9,6 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from monitoring_pipeline.alerting.defaults import default_rules
+from monitoring_pipeline.alerting.pipeline import STAGES
+from monitoring_pipeline.alerting.rule_tests import Document, Subject, run_cases
+from monitoring_pipeline.alerting.spec import Plan
+from monitoring_pipeline.alerting.stage import Why
 from monitoring_pipeline.app import Monitoring
 from monitoring_pipeline.checks.check import check_kinds
 from monitoring_pipeline.config import load_config
@@ -23,7 +28,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def test_the_readmes_configuration_loads_and_does_what_it_says(tmp_path: Path) -> None:
-    (text,) = blocks(ROOT / "README.md", "yaml")
+    text = blocks(ROOT / "README.md", "yaml")[0]
     (tmp_path / "monitoring.yaml").write_text(text)
     config = load_config(tmp_path / "monitoring.yaml", environ={})
     assert [source.id for source in config.sources] == [
@@ -35,6 +40,60 @@ def test_the_readmes_configuration_loads_and_does_what_it_says(tmp_path: Path) -
     ]
     monitoring = Monitoring(config)
     assert "/push/" in monitoring.push_url("nightly-export/heartbeat")
+
+
+def test_the_readmes_alerting_loads_without_a_warning(tmp_path: Path) -> None:
+    text = next(block for block in blocks(ROOT / "README.md", "yaml") if "rules:" in block)
+    (tmp_path / "monitoring.yaml").write_text(text)
+    config = load_config(tmp_path / "monitoring.yaml", environ={})
+    assert config.warnings == ()
+    assert config.alerting.rules
+    assert config.alerting.channels
+
+
+EVERYTHING = """\
+sources:
+  - {id: orders-db, component: data, tags: [dc1, prod], checks: [{kind: tcp, host: db.example.com, port: 5432}]}
+  - {id: orders-replica, component: data, tags: [test], checks: [{kind: tcp, host: db.example.com, port: 5433}]}
+  - {id: orders-api, component: web, owner: web, tags: [prod, eu-1], checks: [{kind: http, url: "http://example.com"}]}
+  - {id: nightly-export, component: identity, tags: [prod], checks: [{kind: python, call: "exports:rows"}]}
+"""
+
+
+def guide_examples() -> list[str]:
+    found = blocks(ROOT / "docs" / "alerting.md", "yaml")
+    return [block for block in found if not block.startswith("tests:")]
+
+
+@pytest.mark.parametrize("block", guide_examples(), ids=lambda block: block.split("\n")[1].strip()[:30])
+def test_the_guide_to_alerting_loads_without_a_warning(block: str, tmp_path: Path) -> None:
+    text = block if "sources:\n  - {id" in block else EVERYTHING + block
+    (tmp_path / "monitoring.yaml").write_text(text)
+    environ = dict.fromkeys(re.findall(r"\$\{(\w+)\}", text), "https://example.com/secret")
+    config = load_config(tmp_path / "monitoring.yaml", environ=environ)
+    assert config.warnings == ()
+    assert config.alerting != Plan(rules=default_rules())
+
+
+def test_the_rule_test_of_the_guide_passes_for_the_rule_of_the_guide(tmp_path: Path) -> None:
+    found = blocks(ROOT / "docs" / "alerting.md", "yaml")
+    (text,) = [block for block in found if block.startswith("tests:")]
+    (rules,) = [block for block in found if "id: api-slow" in block]
+    (tmp_path / "monitoring.yaml").write_text(EVERYTHING + rules)
+    config = load_config(tmp_path / "monitoring.yaml", environ={})
+    cases = Document.model_validate(yaml.safe_load(text)).tests
+    outcomes = run_cases(Subject(config.alerting, config.sources, config.checks), cases)
+    assert [(outcome.name, outcome.failures) for outcome in outcomes] == [
+        ("a slow API pages after two minutes", ()),
+    ]
+
+
+def test_the_guide_names_every_stage_and_reason() -> None:
+    text = (ROOT / "docs" / "alerting.md").read_text()
+    table = text.split("| stage | asks |")[1].split("4. The outbox")[0]
+    assert re.findall(r"^   \| (\w+) \|", table, re.MULTILINE) == [stage.__name__ for stage in STAGES]
+    reasons = {why.value for why in Why}
+    assert {reason for reason in reasons if f"`{reason}`" in text} == reasons
 
 
 def test_the_readmes_error_is_the_one_people_get(tmp_path: Path) -> None:

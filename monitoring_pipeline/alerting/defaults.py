@@ -11,7 +11,7 @@ __all__ = ["OWN_SOURCES", "default_rules"]
 
 OWN_SOURCES = (
     Source("monitoring", component="monitoring", name="monitoring", description="This installation itself."),
-    Source("dagster", component="dagster", name="Dagster", description="Runs and asset checks of Dagster."),
+    Source("dagster-events", component="dagster", name="Dagster", description="Runs and asset checks of Dagster."),
 )
 """Sources that nobody configures: ourselves, and what happens in any of Dagster's code locations."""
 

@@ -12,7 +12,6 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from monitoring_pipeline.alerting import calendars
 from monitoring_pipeline.alerting.channel import Channel, channel_kinds
 from monitoring_pipeline.alerting.defaults import default_rules
 from monitoring_pipeline.alerting.rule import Rule
@@ -146,9 +145,12 @@ def _placed(spec: SpecT, fields: Fields, folder: Path, problems: Problems) -> Wr
     """The part with absolute paths; a calendar file that cannot be read is a warning, for it may come later."""
     written = Written(anchored(spec, folder), fields)
     calendar = getattr(written.spec, "calendar", None)
-    fault = calendars.fault(calendar) if isinstance(calendar, Path) else None
-    if fault is not None:
-        problems.warn(fields.values["calendar"].mark, fault)
+    if isinstance(calendar, Path):
+        from monitoring_pipeline.alerting import calendars
+
+        fault = calendars.fault(calendar)
+        if fault is not None:
+            problems.warn(fields.values["calendar"].mark, fault)
     return written
 
 

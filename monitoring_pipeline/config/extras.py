@@ -1,25 +1,28 @@
-"""Whether the client libraries of the check kinds in use are installed."""
+"""Whether the client libraries of the kinds of checks and channels in use are installed."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution, requires
-
-from monitoring_pipeline.checks.check import Check
+from typing import ClassVar, Protocol
 
 __all__ = ["missing_extras"]
 
 _PACKAGE = "monitoring-pipeline"
 
 
-def missing_extras(kinds: Mapping[str, type[Check]]) -> list[str]:
+class _WithClient(Protocol):
+    extra: ClassVar[str | None]
+
+
+def missing_extras(what: str, kinds: Mapping[str, type[_WithClient]]) -> list[str]:
     """One warning per kind whose client is not installed, with the command that installs it."""
     wanted = {kind: model.extra for kind, model in kinds.items() if model.extra}
     if not wanted:
         return []
     return [
-        f"the check kind {kind!r} needs a client that is not installed: pip install '{_PACKAGE}[{extra}]'"
+        f"the {what} kind {kind!r} needs a client that is not installed: pip install '{_PACKAGE}[{extra}]'"
         for kind, extra in sorted(wanted.items())
         if not all(map(_is_installed, _packages_of(extra)))
     ]

@@ -16,6 +16,7 @@ from pydantic import BaseModel, SecretStr
 from monitoring_pipeline import __version__
 from monitoring_pipeline.alerting.channel import channel_kinds
 from monitoring_pipeline.alerting.condition import condition_kinds
+from monitoring_pipeline.alerting.spec import Plan
 from monitoring_pipeline.checks.check import BoundCheck, Check, check_kinds
 from monitoring_pipeline.checks.spec import ExecutionSpec
 from monitoring_pipeline.config.alerting import declared, read_alerting, sections_of
@@ -133,7 +134,7 @@ class _Loading:
             alerting=plan,
             fingerprint=self._fingerprint(),
             secrets=self._secrets([stores, *plan.channels.values()], checks),
-            warnings=self._warnings(checks),
+            warnings=self._warnings(checks, plan),
             texts=self.problems.texts,
         )
 
@@ -224,7 +225,7 @@ class _Loading:
             found.update(secrets_in_nodes([each.source, *each.checks]))
         return frozenset(secret for secret in found if secret)
 
-    def _warnings(self, checks: tuple[BoundCheck, ...]) -> tuple[str, ...]:
+    def _warnings(self, checks: tuple[BoundCheck, ...], plan: Plan) -> tuple[str, ...]:
         found: dict[str, Kinds[Any]] = {"check": self.kinds}
         found |= {"condition": condition_kinds(), "channel": channel_kinds()}
         broken = [
@@ -234,7 +235,9 @@ class _Loading:
         ]
         none = [] if self.expanded else [f"{at(Place(str(self.path)))}: there are no sources: nothing is monitored"]
         used = {bound.check.kind: type(bound.check) for bound in checks if bound.check.enabled}
-        return (*none, *self.problems.warnings, *broken, *missing_extras(used))
+        channels = {channel.kind: type(channel) for channel in plan.channels.values() if channel.enabled}
+        missing = [*missing_extras("check", used), *missing_extras("channel", channels)]
+        return (*none, *self.problems.warnings, *broken, *missing)
 
 
 _ELSEWHERE = {*field_names(IncludedFields), "defaults"} - {"version"}

@@ -85,11 +85,12 @@ class _Targets:
                 self._no_target(text, prefix, name)
 
     def _no_target(self, node: Scalar, prefix: str, name: str) -> None:
+        shown = node.shown.partition(":")[2]  # what ${...} stood for is not told
         section = _PREFIXES[prefix]
         other = next((p for p, s in _PREFIXES.items() if name in self._known(s)), None)
         typo = f"; did you mean '{other}:{name}'?" if other else hint(name, self._known(section))
         tail = f"; known {section}: {choices(self._known(section))}"
-        self.problems.add(node.mark, f"{quoted(node)}: {name!r} is not {_a(section)}{typo}{tail}")
+        self.problems.add(node.mark, f"{quoted(node)}: {shown!r} is not {_a(section)}{typo}{tail}")
 
     def _routes(self, node: Node | None) -> None:
         named: dict[str, Scalar] = {}

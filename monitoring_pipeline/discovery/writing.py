@@ -1,4 +1,4 @@
-"""Writes what was found as monitoring.yaml and sources/*.yaml, with comments for who reads them next."""
+"""Writes what was found as monitoring.yaml, sources/*.yaml and alerting.yaml, with comments for who reads them next."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from monitoring_pipeline.discovery.alerting import ALERTING
 from monitoring_pipeline.discovery.found import GROUPS, Found
 from monitoring_pipeline.discovery.run import Discovery
 
@@ -30,8 +31,9 @@ _HEAD = """\
 version: 1
 name: {name}
 
-# One file per topic; any file you put there counts. Their order does not matter.
-include: ["sources/*.yaml"]
+# One file per topic; any file you put into sources/ counts. Their order does not matter. When to alert and
+# whom to tell is in alerting.yaml.
+include: ["sources/*.yaml", alerting.yaml]
 
 # Everything that is written lies below `directory`. `operational:` takes a postgresql:// URL instead.
 stores:
@@ -92,7 +94,7 @@ _COMPONENTS = {
 
 def files_of(discovery: Discovery, folder: Path, config: Path) -> dict[Path, str]:
     """The files to write, by path. Raises nothing and writes nothing."""
-    files = {config: _head(discovery, config)}
+    files = {config: _head(discovery, config), folder / "alerting.yaml": ALERTING}
     for group, about in GROUPS.items():
         members = [found for found in discovery.found if found.group == group]
         if members:

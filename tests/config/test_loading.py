@@ -213,11 +213,11 @@ def test_a_missing_client_names_the_command(monkeypatch: pytest.MonkeyPatch) -> 
 
     lines = ["click>=8", 'no-such-client>=1; extra == "rare"', 'pytest; extra == "other"']
     monkeypatch.setattr("monitoring_pipeline.config.extras.requires", lambda _: lines)
-    assert missing_extras({"rare": Rare}) == [
+    assert missing_extras("check", {"rare": Rare}) == [
         "the check kind 'rare' needs a client that is not installed: pip install 'monitoring-pipeline[rare]'"
     ]
     lines[1] = 'click>=1; extra == "rare"'
-    assert missing_extras({"rare": Rare}) == []
+    assert missing_extras("check", {"rare": Rare}) == []
 
 
 def test_the_fingerprint_follows_what_matters(load: Load) -> None:

@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
+from monitoring_pipeline.alerting.channel import channel_kinds
+from monitoring_pipeline.alerting.condition import condition_kinds
 from monitoring_pipeline.checks.check import check_kinds
 from monitoring_pipeline.config import config_schema
+from monitoring_pipeline.discovery.alerting import ALERTING
+from tests.config.test_alerting import WHOLE
 from tests.config.test_loading import EXAMPLE, FILES
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -33,7 +37,20 @@ def test_every_kind_is_told_apart_by_its_name() -> None:
         assert kind["required"] == ["kind"]
 
 
-@pytest.mark.parametrize("text", [EXAMPLE, FILES["sources/db.yaml"]])
+def test_channels_and_conditions_are_told_apart_by_their_names() -> None:
+    definitions = config_schema()["$defs"]
+    channels = definitions["Channel"]["discriminator"]["mapping"]
+    conditions = definitions["Rule"]["properties"]["when"]["discriminator"]["mapping"]
+    assert set(channels) == set(channel_kinds().by_name)
+    assert set(conditions) == set(condition_kinds().by_name)
+    for name, reference in {**channels, **conditions}.items():
+        kind = definitions[reference.rpartition("/")[2]]
+        assert (kind["title"], kind["properties"]["kind"]["const"]) == (name, name)
+        assert kind["description"]
+        assert "kind" in kind["required"]
+
+
+@pytest.mark.parametrize("text", [EXAMPLE, FILES["sources/db.yaml"], WHOLE, ALERTING])
 def test_good_files_pass(text: str, validator: Any) -> None:
     document = yaml.safe_load(dedent(text))
     assert [error.message for error in validator.iter_errors(document)] == []
@@ -48,6 +65,14 @@ def test_good_files_pass(text: str, validator: Any) -> None:
         {"sources": [{"id": "a", "checks": [{"kind": "tcp", "port": []}]}]},
         {"sources": [{"id": "a", "criticality": "hgih"}]},
         {"api": {"port": "many"}},
+        {"rules": [{"id": "a"}]},
+        {"rules": [{"id": "a", "when": {"kind": "statu"}}]},
+        {"rules": [{"id": "a", "when": {"kind": "all", "of": [{"kind": "status", "critcal": None}]}}]},
+        {"channels": {"a": {"kind": "emial"}}},
+        {"channels": {"a": {}}},
+        {"people": {"ann": {"emial": "ann@example.com"}}},
+        {"alerting": {"routes": [{"notify": ["chat"]}]}},
+        {"escalations": {"e": {"levels": []}}},
     ],
 )
 def test_bad_files_fail(document: Any, validator: Any) -> None:

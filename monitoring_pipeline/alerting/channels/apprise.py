@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import logging
 import re
-import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator
@@ -22,6 +22,7 @@ __all__ = ["AppriseChannel"]
 _TITLE, _SHOWN, _SECRET_FROM = 250, 200, 4
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 _PARTS = re.compile(r"[/:@?&=,]+")
+_complaints: ContextVar[list[str] | None] = ContextVar("_complaints", default=None)
 _TYPES = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.ERROR: "failure", Severity.CRITICAL: "failure"}
 
 
@@ -95,21 +96,22 @@ def _notify(url: str, title: str, body: str, kind: str) -> None:
 
 @contextlib.contextmanager
 def _listening() -> Iterator[list[str]]:
-    """What Apprise complains about in this thread: its answer is only yes or no."""
+    """What Apprise complains about in this context, which its threads share: its answer is only yes or no."""
     said: list[str] = []
-    own = threading.get_ident()
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if record.thread == own and record.levelno >= logging.WARNING:
+            if _complaints.get() is said and record.levelno >= logging.WARNING:
                 said.append(record.getMessage())
 
     logger, listener = logging.getLogger("apprise"), Listener()
+    token = _complaints.set(said)
     logger.addHandler(listener)
     try:
         yield said
     finally:
         logger.removeHandler(listener)
+        _complaints.reset(token)
 
 
 def _hidden(text: str, url: str) -> str:

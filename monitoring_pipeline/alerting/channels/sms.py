@@ -130,9 +130,8 @@ sms:
         if answer.code == 401:
             raise Undelivered("Twilio did not accept account_sid and auth_token", permanent=True, code=401)
         if answer.code >= 400:
-            raise Undelivered(
-                f"Twilio answered {answer.code}: {known or 'no reason'}", permanent=True, code=answer.code
-            )
+            told = f"Twilio answered {answer.code}: {known or 'it does not say why'}"
+            raise Undelivered(told, permanent=True, code=answer.code)
         if facts.get("status") in ("failed", "undelivered", "canceled"):
             raise Undelivered(f"Twilio could not send: {known or facts['status']}", permanent=True, code=answer.code)
         sid = wording.one_line(str(facts.get("sid") or ""), 64)

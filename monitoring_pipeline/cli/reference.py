@@ -183,6 +183,28 @@ SHAPES: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(_NOTIFICATION.split(", "), "as of `notifications log`"),
         "tries": "at, duration_ms, outcome, code, detail, worker; oldest first",
     },
+    "rules list": {
+        "at": "the moment of all this",
+        "rules": (
+            "id, mode, kind, per, for, description, sources (how many it is about), open_alerts (how many fire), when"
+        ),
+    },
+    "rules test": {"tests": "name, failures (texts; none: it passed)"},
+    "rules backtest": {
+        "rule": "its id",
+        "since": "begin of the span",
+        "until": "end of the span",
+        "subjects": "how many sources, or checks, it is about",
+        "evaluations": "how often it was evaluated",
+        "alerts": "how many there would have been",
+        "pages": "how many messages about them",
+        "pages_per_week": "the same per week",
+        "firing_minutes": "how long they would have fired, together",
+        "incidents": "how many there really were",
+        "precision": "share of the alerts that fell into an incident, 0-1, or null",
+        "recall": "share of the incidents that had an alert, 0-1, or null",
+        "episodes": "source, check, severity, started, fired, resolved, text, pages",
+    },
     "config validate": {
         "path": "the file",
         "valid": "true or false",

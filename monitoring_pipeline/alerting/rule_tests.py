@@ -256,5 +256,5 @@ def _unknown(subject: Subject, case: Case) -> Iterator[str]:
             yield f"there is no rule {expected.rule!r}; there are: {', '.join(sorted(rules)) or 'none'}"
     named: Mapping[str, None] = dict.fromkeys([*(g.source for g in case.given), *(e.source for e in case.expect)])
     for name in named:
-        if name not in sources and name not in ("monitoring", "dagster"):
+        if name not in sources and name not in ("monitoring", "dagster-events"):
             yield f"there is no source {name!r}"

@@ -47,7 +47,13 @@ def loaded(*arguments: str) -> tuple[str, set[str]]:
     return words[0], set(words[1:])
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["sources", "--help"], ["sorces"]])
+@pytest.mark.parametrize(
+    "arguments", [
+        ["--help"], ["--version"], ["sources", "--help"], ["sorces"], ["alerts", "list", "--help"],
+        ["silences", "add", "--help"], ["maintenance", "start", "--help"], ["oncall", "override", "--help"],
+        ["channels", "test", "--help"], ["notifications", "log", "--help"],
+    ],
+)  # fmt: skip
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     _, modules = loaded(*arguments)
     assert "click" in modules
@@ -62,6 +68,14 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
         (["sources", "show", "shop-api"], "0"),
         (["sources", "history", "shop-api"], "0"),
         (["sources", "list"], "0"),
+        (["sources", "explain", "shop-api"], "0"),
+        (["alerts", "list"], "0"),
+        (["alerts", "history", "--json"], "0"),
+        (["silences", "list"], "0"),
+        (["maintenance", "start", "shop-api", "--reason", "why"], "0"),
+        (["oncall", "who"], "0"),
+        (["channels", "status"], "0"),
+        (["notifications", "log"], "0"),
         (["config", "validate"], "0"),
         (["config", "show"], "0"),
         (["config", "schema"], "0"),

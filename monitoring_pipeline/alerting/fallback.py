@@ -41,9 +41,16 @@ def fallback_of(plan: Plan, name: str, been: Collection[str]) -> str | None:
 
 
 def fallback_draft(
-    plan: Plan, claimed: Claimed, been: Collection[str], error: str, now: datetime, *, early: bool
+    plan: Plan,
+    claimed: Claimed,
+    been: Collection[str],
+    error: str,
+    now: datetime,
+    *,
+    early: bool,
+    alerts: Collection[int] = (),
 ) -> Draft | None:
-    """The notification that tells another channel; None when there is no other.
+    """The notification that tells another channel of the same alerts; None when there is no other.
 
     A person's address there is used when the plan knows it; otherwise the channel's own recipient is told.
     """
@@ -57,7 +64,7 @@ def fallback_draft(
     return Draft(
         key=key, kind=claimed.kind, reason=_REASON, channel=name, thread=claimed.thread, severity=claimed.severity,
         message=_retold(claimed, key, error, now, early).model_dump_json(), due=now,
-        recipient=_address(plan, claimed, channel), fallback_for=claimed.id,
+        recipient=_address(plan, claimed, channel), alert_ids=tuple(alerts), fallback_for=claimed.id,
     )  # fmt: skip
 
 

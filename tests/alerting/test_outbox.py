@@ -29,6 +29,7 @@ from monitoring_pipeline.store.channels import ChannelState, channels_by_name
 from monitoring_pipeline.store.operational import OperationalStore
 from monitoring_pipeline.store.outbox import Draft, NotificationState
 from monitoring_pipeline.store.tables import attempts, notifications
+from monitoring_pipeline.store.told import alerts_told
 from tests.alerting.channels.receiver import Received, Receiver, Reply
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -434,7 +435,7 @@ async def test_a_dead_letter_goes_down_the_chain(store, hands) -> None:
             store, hands, a=hook(receiver, "a", fallback="b"), b=hook(receiver, "b", fallback="off"),
             off=hook(receiver, "off", enabled=False, fallback="c"), c=hook(receiver, "c", fallback="a"),
         )  # fmt: skip
-        (first,) = write(store, draft("x", "a", thread="t"))
+        (first,) = write(store, draft("x", "a", thread="t", alert_ids=(4, 7)))
         await outbox.drain(10)
         assert [request.path for request in receiver.requests] == ["/a", "/b", "/c"]
         last = receiver.requests[-1].json()
@@ -445,6 +446,9 @@ async def test_a_dead_letter_goes_down_the_chain(store, hands) -> None:
             ("a", "dead", None, "t"), ("b", "dead", first, "t"), ("c", "sent", told[1].id, "t"),
         ]  # fmt: skip
         assert len({row.key for row in told}) == 3
+        with store.read() as connection:
+            links = alerts_told(connection, [row.id for row in told])
+        assert set(map(tuple, links.values())) == {(4, 7)} and len(links) == 3
 
 
 async def test_a_ring_of_fallbacks_comes_to_an_end(store, hands) -> None:

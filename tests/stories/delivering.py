@@ -27,6 +27,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, select
 
 from monitoring_pipeline.alerting.channel import Channel, SendContext, Sent, Undelivered
+from monitoring_pipeline.alerting.delivery_worker import Worker
 from monitoring_pipeline.alerting.message import Kind, Message
 from monitoring_pipeline.alerting.outbox import Outbox
 from monitoring_pipeline.alerting.spec import Plan
@@ -179,9 +180,9 @@ def _watch(fate: _Fate, journal: Journal) -> None:
         return done
 
     sending.claim, sending.finish = watched_claim, watched_finish
-    commit: Callable[..., list[Claimed]] = _worker_type()._commit
+    commit = Worker._commit
 
-    def watched_commit(worker: Any, batch: list[Outcome], claiming: bool, holding: Any) -> list[Claimed]:
+    def watched_commit(worker: Worker, batch: list[Outcome], claiming: bool, holding: Any) -> list[Claimed]:
         claimed = commit(worker, batch, claiming, holding)
         words = {Attempt.SENT: "recorded", Attempt.FAILED: "failed"}
         journal.write(*(f"{words.get(outcome.attempt, 'other')} {outcome.claimed.key}" for outcome in batch))
@@ -191,13 +192,7 @@ def _watch(fate: _Fate, journal: Journal) -> None:
             fate.at("after-claim")
         return claimed
 
-    _worker_type()._commit = watched_commit
-
-
-def _worker_type() -> Any:
-    from monitoring_pipeline.alerting import outbox
-
-    return outbox._Worker
+    Worker._commit = watched_commit  # type: ignore[method-assign]
 
 
 def _drafts(number: int, now: datetime) -> list[Draft]:

@@ -5,19 +5,25 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
 
+from monitoring_pipeline.alerting import rule_tests
+from monitoring_pipeline.alerting.condition import Subject
 from monitoring_pipeline.alerting.defaults import default_rules
 from monitoring_pipeline.alerting.pipeline import STAGES
-from monitoring_pipeline.alerting.rule_tests import Document, Subject, run_cases
+from monitoring_pipeline.alerting.selftest import test_message as a_test_message
 from monitoring_pipeline.alerting.spec import Plan
 from monitoring_pipeline.alerting.stage import Why
 from monitoring_pipeline.app import Monitoring
 from monitoring_pipeline.checks.check import check_kinds
 from monitoring_pipeline.config import load_config
 from monitoring_pipeline.errors import ConfigError
+from monitoring_pipeline.records import Source
+from tests.alerting.channels.receiver import NOW, Receiver, sending
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md")])
@@ -81,8 +87,8 @@ def test_the_rule_test_of_the_guide_passes_for_the_rule_of_the_guide(tmp_path: P
     (rules,) = [block for block in found if "id: api-slow" in block]
     (tmp_path / "monitoring.yaml").write_text(EVERYTHING + rules)
     config = load_config(tmp_path / "monitoring.yaml", environ={})
-    cases = Document.model_validate(yaml.safe_load(text)).tests
-    outcomes = run_cases(Subject(config.alerting, config.sources, config.checks), cases)
+    cases = rule_tests.Document.model_validate(yaml.safe_load(text)).tests
+    outcomes = rule_tests.run_cases(rule_tests.Subject(config.alerting, config.sources, config.checks), cases)
     assert [(outcome.name, outcome.failures) for outcome in outcomes] == [
         ("a slow API pages after two minutes", ()),
     ]
@@ -123,13 +129,37 @@ def test_the_readme_names_every_check_kind() -> None:
     assert set(check_kinds().by_name) <= named
 
 
-def test_the_plug_in_example_is_a_check_kind() -> None:
-    (code,) = blocks(ROOT / "docs" / "plugins.md", "python")
-    names: dict[str, object] = {}
+def plug_in(name: str) -> Any:
+    (code,) = [block for block in blocks(ROOT / "docs" / "plugins.md", "python") if f"class {name}(" in block]
+    names: dict[str, Any] = {}
     exec(compile(code, "plugins.md", "exec", dont_inherit=True), names)
-    check = names["QueueDepthCheck"](host="localhost")  # type: ignore[operator]
+    return names[name]
+
+
+def test_the_plug_in_example_is_a_check_kind() -> None:
+    check = plug_in("QueueDepthCheck")(host="localhost")
     assert check.kind == "queue_depth"
     assert check.critical_conditions()[0].text == "waiting < 1000"
+
+
+async def test_the_plug_in_example_is_a_channel_kind() -> None:
+    async with Receiver() as receiver, sending() as context:
+        receiver.answer(202)
+        channel = plug_in("PagerAppChannel")(token="app-token", base_url=receiver.url)
+        sent = await channel.send(a_test_message("app", "key-1", NOW), context)
+    (request,) = receiver.requests
+    assert sent.code == 202
+    assert (request.path, request.headers["authorization"]) == ("/push", "Bearer app-token")
+    assert request.json()["key"] == "key-1"
+
+
+def test_the_plug_in_example_is_a_condition_kind() -> None:
+    condition = plug_in("ScoreCondition")(kind="score", below=70)
+    subject, now = Subject(Source("a", component="x")), NOW
+    facts = SimpleNamespace(score=lambda source: {"a": 65.0}[source])
+    assert condition.observe(subject, (), facts, now, None).truths == {None: True}
+    facts = SimpleNamespace(score=lambda source: None)
+    assert condition.observe(subject, (), facts, now, None).truths == {None: None}
 
 
 def test_nothing_names_a_machine_or_a_registry() -> None:

@@ -8,11 +8,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitoring_pipeline.config import Config, dump_config, load_config
 from monitoring_pipeline.errors import ConfigError
+from tests.config.test_alerting import WHOLE
 
 KEYS = st.sampled_from(
     [
@@ -101,10 +103,12 @@ def _load(text: str, environ: dict[str, str]) -> Config | ConfigError:
 
 
 def _answers(text: str) -> None:
-    found = _load(text, {"X": "x"})
+    found = _load(text, {"X": "x", "KEY": "k"})
     if isinstance(found, ConfigError):
         assert found.problems
         assert all(problem.line >= 1 and problem.column >= 1 for problem in found.problems)
+    else:
+        assert isinstance(yaml.safe_load(dump_config(found)), dict)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -117,6 +121,47 @@ def test_any_text_is_answered(text: str) -> None:
 @given(st.dictionaries(KEYS, TREES, max_size=8))
 def test_any_tree_is_answered(tree: dict[str, Any]) -> None:
     _answers(json.dumps(tree))
+
+
+SAID_OF_ALERTING = """
+id kind when of source check metric sources match by mute rule labels severity notify escalation levels after members
+channels oncall people overrides from to person fallback email slack calendar summary templates hours days threshold
+clear values expression cron rrule start end duration routes inhibitions group_by equal repeat_interval notify_owner
+owner continue storm_cap
+"""
+MEANT_BY_ALERTING = """
+a b db x status metric all not any expression pattern email slack dashboard webhook channel:a person:a team:a oncall:a
+channel: oncall {{ {{x}} {{name}} ${X} 1m 0s 22:00 25:00 2026-01-01T10:00 x.ics FREQ=DAILY * [ critical mon a* > 1.0 <
+"""
+ALERTING_KEYS = st.sampled_from(SAID_OF_ALERTING.split())
+ALERTING_WORDS = st.sampled_from(MEANT_BY_ALERTING.split())
+ALERTING_TREES = st.recursive(
+    LEAVES | ALERTING_WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ALERTING_KEYS, inner, max_size=5),
+)
+SECTIONS = ["alerting", "rules", "channels", "people", "teams", "rotas", "escalations", "maintenance"]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(st.sampled_from(SECTIONS), ALERTING_TREES, max_size=4))
+def test_any_tree_of_alerting_is_answered(tree: dict[str, Any]) -> None:
+    _answers(json.dumps({"sources": [{"id": "db"}], **tree}))
+
+
+def _places(node: Any) -> list[tuple[Any, Any]]:
+    """Every place in a tree that something else can be put into, as its holder and key or index."""
+    keys = list(node) if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ()
+    return [place for key in keys for place in [(node, key), *_places(node[key])]]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_a_plan_in_which_something_is_wrong_is_answered(data: st.DataObject) -> None:
+    tree = yaml.safe_load(WHOLE)
+    for _ in range(data.draw(st.integers(1, 4))):
+        holder, key = data.draw(st.sampled_from(_places(tree)))
+        holder[key] = data.draw(ALERTING_TREES)
+    _answers(json.dumps(tree, default=str))
 
 
 IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,8}", fullmatch=True)

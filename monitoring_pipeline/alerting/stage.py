@@ -139,7 +139,7 @@ class Fold:
 
     recipient: Recipient
     due: datetime
-    digest: int | None = None
+    digest: Told | None = None
     letters: list[Letter] = field(default_factory=list)
     over: set[int] = field(default_factory=set)
 

@@ -15,7 +15,7 @@ from monitoring_pipeline.clock import from_us, to_us
 from monitoring_pipeline.errors import NotFound
 from monitoring_pipeline.store.tables import silences
 
-__all__ = ["Silence", "SilenceKind", "active", "add", "changed", "end", "find", "get", "next_change"]
+__all__ = ["Silence", "SilenceKind", "active", "add", "end", "find", "get", "next_change"]
 
 
 _NEXT = select(
@@ -123,12 +123,6 @@ def next_change(connection: Connection, since: datetime) -> datetime | None:
     moments = connection.execute(_NEXT, {"after": to_us(since)}).one()
     first = min((moment for moment in moments if moment is not None), default=None)
     return None if first is None else from_us(first)
-
-
-def changed(connection: Connection, since: datetime, now: datetime) -> bool:
-    """Whether one was added, began or ended after `since`."""
-    moment = next_change(connection, since)
-    return moment is not None and moment <= now
 
 
 def _silences(connection: Connection, query: Select[Any]) -> list[Silence]:

@@ -10,14 +10,13 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, case, delete, func, select, text
 
 from monitoring_pipeline.clock import from_us, to_us
-from monitoring_pipeline.store.outbox import NotificationState
+from monitoring_pipeline.store.outbox import OPEN, NotificationState
 from monitoring_pipeline.store.tables import notification_alerts, notifications, status_changes
 
 __all__ = ["Told", "alerts_told", "newest_changes", "outstanding", "sent_since", "told_of", "unlink"]
 
 _CHUNK = 500
-# The words of the partial indexes: without them those would not be used.
-_OPEN = text("state IN ('waiting', 'collecting', 'sending')")
+_OPEN = text(OPEN)  # the words of the partial indexes: without them those would not be used
 _COLUMNS = (
     notifications.c.id, notifications.c.thread, notifications.c.kind, notifications.c.channel,
     notifications.c.recipient, notifications.c.state, notifications.c.created, notifications.c.due,

@@ -7,12 +7,13 @@ nobody hears of the end of something that never reached him.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 from monitoring_pipeline.alerting.message import Kind
+from monitoring_pipeline.alerting.owed import Owed
 from monitoring_pipeline.alerting.recipients import Recipient, Resolved, look_up
-from monitoring_pipeline.alerting.stage import Batch, Bundle, Fold, Letter, Place, Verdict, Why
-from monitoring_pipeline.records import AlertState
+from monitoring_pipeline.alerting.stage import Batch, Bundle, Letter, Place, Verdict, Why
 from monitoring_pipeline.store import outbox
 from monitoring_pipeline.store.groups import Group
 from monitoring_pipeline.store.outbox import NotificationState
@@ -70,7 +71,10 @@ class _Book:
 
 
 class _Posted:
-    """Notifications about the alerts whose going on is told now, by thread; digests are of no thread."""
+    """Notifications about the alerts whose going on is told now, by thread; digests are of no thread.
+
+    A digest that still gathers has told nobody anything: `recall` keeps it true.
+    """
 
     def __init__(self, batch: Batch) -> None:
         going_on = [each for each in batch.bundles.values() if not Why(each.why).is_news]
@@ -78,8 +82,11 @@ class _Posted:
         self._by_thread: dict[str, list[Told]] = defaultdict(list)
         self._digests: list[Told] = []
         for told in self.about:
-            if told.state is not NotificationState.DEAD:
+            gathers = told.state is NotificationState.COLLECTING and told.is_held(batch.now)
+            if told.state is not NotificationState.DEAD and not gathers:
                 (self._digests if told.kind == Kind.DIGEST else self._by_thread[told.thread]).append(told)
+        threads = {bundle.thread for bundle in going_on}
+        self.owed = Owed(batch, [told for told in batch.held if told.thread in threads])
 
     def by_place(self, bundle: Bundle, recipients: Sequence[Recipient]) -> dict[Place, list[Told]]:
         """What was told of a bundle's alerts, by place. A digest counts where the route leads as well."""
@@ -99,33 +106,22 @@ def _tell_the_told(batch: Batch, bundle: Bundle, recipients: Sequence[Recipient]
     for place, told in post.by_place(bundle, recipients).items():
         if place[0] not in batch.world.plan.channels:
             continue
-        recipient = known.get(place) or _recipient(batch, place)
-        if all(each.is_held(batch.now) for each in told):
-            _amend(batch, bundle, recipient, told, post.about)
-        else:
-            batch.letters.append(Letter(bundle, recipient, batch.now))
+        if bundle.kind is Kind.RESOLVED and all(each.is_held(batch.now) for each in told):
+            owed = post.owed.ends(told)
+            if not owed:
+                _take_back(batch, bundle, told)
+                continue
+            bundle = replace(bundle, alerts=tuple(owed))
+        batch.letters.append(Letter(bundle, known.get(place) or _recipient(batch, place), batch.now))
 
 
-def _amend(
-    batch: Batch, bundle: Bundle, recipient: Recipient, held: Sequence[Told], about: Mapping[Told, set[int]]
-) -> None:
-    """Nothing has reached this recipient yet: what waits is changed instead of adding to it."""
-    digests = [told for told in held if told.state is NotificationState.COLLECTING]
-    over = [alert for alert in bundle.alerts if alert.state is AlertState.RESOLVED]
-    for told in digests:
-        fold = batch.folds.setdefault((told.place, told.due), Fold(recipient, told.due, told.id))
-        gone = [alert for alert in over if alert.id in about[told]]
-        fold.over.update(alert.id for alert in gone)
-        batch.decide(gone, "address", Verdict.RESOLVED_IN_DIGEST, f"before digest {told.id} was sent", told.id)
-    waiting = [told for told in held if told not in digests]
-    if waiting and bundle.kind is Kind.RESOLVED:
-        outbox.drop(batch.connection, [told.id for told in waiting], Verdict.RESOLVED_IN_QUIET_HOURS.value)
-        batch.held = [told for told in batch.held if told not in waiting]
-        for told in waiting:
-            detail = f"notification {told.id} to {told.channel} was to wait until {told.due:%Y-%m-%d %H:%M:%S} UTC"
-            batch.decide(bundle.alerts, "address", Verdict.RESOLVED_IN_QUIET_HOURS, detail, told.id)
-    elif waiting:
-        batch.letters.append(Letter(bundle, recipient, batch.now))
+def _take_back(batch: Batch, bundle: Bundle, waiting: Sequence[Told]) -> None:
+    """Nothing has reached this recipient yet, and there is nothing to tell any more."""
+    outbox.drop(batch.connection, [told.id for told in waiting], Verdict.RESOLVED_IN_QUIET_HOURS.value)
+    batch.held = [told for told in batch.held if told not in waiting]
+    for told in waiting:
+        detail = f"notification {told.id} to {told.channel} was to wait until {told.due:%Y-%m-%d %H:%M:%S} UTC"
+        batch.decide(bundle.alerts, "address", Verdict.RESOLVED_IN_QUIET_HOURS, detail, told.id)
 
 
 def _recipient(batch: Batch, place: Place) -> Recipient:

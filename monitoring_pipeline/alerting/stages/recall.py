@@ -1,36 +1,55 @@
-"""Takes back what waits for the end of quiet hours and is muted meanwhile.
+"""Takes back what waits and no longer holds.
 
-If nobody else was told of it, it counts as never told: when nothing mutes it any more, it is news.
+What waits for the end of quiet hours and is muted meanwhile: if nobody else was told of it, it counts as never
+told and is news again when nothing mutes it any more. And what a digest gathers that is over before it is sent.
 """
 
 from __future__ import annotations
 
-from monitoring_pipeline.alerting.stage import Batch, Verdict
+from monitoring_pipeline.alerting.message import Kind
+from monitoring_pipeline.alerting.owed import Owed
+from monitoring_pipeline.alerting.recipients import Recipient
+from monitoring_pipeline.alerting.stage import Batch, Fold, Verdict
 from monitoring_pipeline.records import AlertState
 from monitoring_pipeline.store import outbox
 from monitoring_pipeline.store.outbox import NotificationState
-from monitoring_pipeline.store.told import Told, told_of
+from monitoring_pipeline.store.told import Told, alerts_told, told_of
 
 __all__ = ["recall"]
 
 
 def recall(batch: Batch) -> None:
-    """Drops notifications that wait while all their alerts are muted or over."""
+    """Drops notifications that wait while all their alerts are muted or over; brings digests up to date."""
+    if batch.held and batch.moved:
+        _drop_muted(batch)
+        _renew_digests(batch)
+
+
+# -- muted in quiet hours ----------------------------------------------------------------------------
+
+
+def _drop_muted(batch: Batch) -> None:
     waiting = {told.id for told in batch.held if told.state is NotificationState.WAITING}
-    muted = {alert.id for alert in batch.alerts.values() if alert.state is AlertState.SUPPRESSED}
-    if not waiting or not muted & batch.moved.keys():
+    muted = {alert for alert in batch.moved if batch.alerts[alert].state is AlertState.SUPPRESSED}
+    if not waiting or not muted:
         return
-    told = told_of(batch.connection, {each for each in muted if each in batch.moved})
-    stale = [each for each in told if each.id in waiting and _is_stale(batch, each)]
-    outbox.drop(batch.connection, [each.id for each in stale], Verdict.MUTED_IN_QUIET_HOURS.value)
-    batch.held = [each for each in batch.held if each not in stale]
-    for each in stale:
-        alerts = [batch.alerts[alert] for alert in sorted(told[each])]
-        detail = f"notification {each.id} to {each.channel} was to wait until {each.due:%Y-%m-%d %H:%M:%S} UTC"
-        batch.decide(alerts, "recall", Verdict.MUTED_IN_QUIET_HOURS, detail, each.id)
-        left = [other for other in told if other.thread == each.thread and other not in stale]
-        for alert in told[each] - {alert for other in left for alert in told[other]}:
-            _forget(batch, each, alert)
+    about = told_of(batch.connection, muted)
+    owed = Owed(batch, [told for told in about if told.id in waiting])
+    stale = [told for told in about if told.id in waiting and _is_stale(batch, told) and not owed.ends([told])]
+    outbox.drop(batch.connection, [told.id for told in stale], Verdict.MUTED_IN_QUIET_HOURS.value)
+    batch.held = [told for told in batch.held if told not in stale]
+    for told in stale:
+        alerts = [batch.alerts[alert] for alert in sorted(about[told])]
+        detail = f"notification {told.id} to {told.channel} was to wait until {told.due:%Y-%m-%d %H:%M:%S} UTC"
+        batch.decide(alerts, "recall", Verdict.MUTED_IN_QUIET_HOURS, detail, told.id)
+        left = [other for other in about if other not in stale and _tells_of(other, told)]
+        for alert in about[told] - {alert for other in left for alert in about[other]}:
+            _forget(batch, told, alert)
+
+
+def _tells_of(other: Told, told: Told) -> bool:
+    """Whether a notification is about the same group; which ones a digest is about is not kept."""
+    return other.thread == told.thread or other.kind == Kind.DIGEST
 
 
 def _is_stale(batch: Batch, told: Told) -> bool:
@@ -45,3 +64,19 @@ def _forget(batch: Batch, told: Told, alert: int) -> None:
     group = batch.groups.get(told.thread)
     if group is not None and alert in group.members:
         group.members[alert].told_state = group.members[alert].told_severity = None
+
+
+# -- digests that gather -----------------------------------------------------------------------------
+
+
+def _renew_digests(batch: Batch) -> None:
+    gathers = {told.id: told for told in batch.held if told.state is NotificationState.COLLECTING}
+    for digest, ids in alerts_told(batch.connection, gathers).items():
+        moved = [batch.alerts[alert] for alert in ids if alert in batch.moved]
+        if not moved:
+            continue
+        told = gathers[digest]
+        over = [alert for alert in moved if alert.state is AlertState.RESOLVED]
+        batch.decide(over, "recall", Verdict.RESOLVED_IN_DIGEST, f"before digest {digest} was sent", digest)
+        fold = Fold(Recipient(told.channel, told.recipient), told.due, told, over={alert.id for alert in over})
+        batch.folds[told.place, told.due] = fold

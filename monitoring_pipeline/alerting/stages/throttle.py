@@ -105,5 +105,5 @@ def _fold(batch: Batch, letter: Letter, room_at: datetime) -> None:
         if told.state is NotificationState.COLLECTING and told.place == letter.place and letter.due <= told.due <= due
     ]  # fmt: skip
     digest = gathers[0] if gathers else None
-    fold = Fold(letter.recipient, digest.due if digest else due, digest.id if digest else None, [letter])
+    fold = Fold(letter.recipient, digest.due if digest else due, digest, [letter])
     batch.folds[letter.place, fold.due] = fold

@@ -165,7 +165,7 @@ class Monitoring:
         world = World(config.alerting, {source.id: source for source in config.sources}, self.links, config.name)
         around = Surroundings(
             self.store, self.clock, config.sources, self.check_ids, config.published, world, config.execution.networks,
-            config.redact, self.series,
+            config.redact, self.series, config.fingerprint,
         )  # fmt: skip
         return Alerting(config.alerting, around)
 

@@ -44,6 +44,7 @@ class Instance:
 
     @property
     def watches_status_only(self) -> bool:
+        """Whether nothing but a change of a status can move it."""
         return not self.queries and not self.rule.when.needs_clock
 
 
@@ -59,8 +60,18 @@ def instances_of(rule: Rule, sources: Iterable[Source], checks: Mapping[str, Seq
 
 def instance(rule: Rule, subject: Subject) -> Instance:
     """A rule about a subject."""
-    fingerprint = "|".join((rule.id, subject.source.id, subject.check))
-    return Instance(rule, subject, fingerprint, tuple(rule.when.queries(subject)))
+    name = _fingerprint(rule, subject.source.id, subject.check)
+    return Instance(rule, subject, name, tuple(rule.when.queries(subject)))
+
+
+def _fingerprint(rule: Rule, source: str, check: str) -> str:
+    return "|".join((rule.id, source, check))
+
+
+def _is_plain(rule: Rule) -> bool:
+    """Whether nothing but the status of its own source, or of that's checks, can move it."""
+    subject, when = Subject(Source("any")), rule.when
+    return not when.queries(subject) and not when.needs_clock and when.watches(subject) == {"any"}
 
 
 class StoredFacts:
@@ -104,19 +115,27 @@ class StoredFacts:
 
 
 class Evaluator:
-    """All instances of an installation's rules. One process has one; what it knows is rebuilt at its start."""
+    """All instances of an installation's rules. One process has one; what it knows is rebuilt at its start.
+
+    Rules that watch nothing but their own source's status are by far the most common, and a process that lives
+    for a minute meets few changes: their instances are made when a source changes.
+    """
 
     def __init__(
         self, rules: Sequence[Rule], sources: Sequence[Source], checks: Mapping[str, Sequence[str]],
         dynamic: Sequence[Source] = (),
     ) -> None:  # fmt: skip
         """`dynamic` are sources of our own whose checks are not configured; only rules that name them mean them."""
-        self._rules = [rule for rule in rules if rule.mode != "off"]
+        used = [rule for rule in rules if rule.mode != "off"]
+        self._plain = [rule for rule in used if _is_plain(rule)]
+        self._others = [rule for rule in used if not _is_plain(rule)]
+        self._sources, self._checks = {source.id: source for source in sources}, checks
         self._dynamic = {source.id: source for source in dynamic}
-        self.instances: dict[str, Instance] = {}
+        self._made: dict[str, Instance] = {}
+        self._lazy: dict[str, list[Instance]] = {}
         self._by_source: dict[str, list[Instance]] = defaultdict(list)
-        self._clocked: list[Instance] = []
-        for rule in self._rules:
+        self._clocked: dict[str, Instance] = {}
+        for rule in self._others:
             for each in instances_of(rule, sources, checks):
                 self._add(each)
             if rule.per == "source":
@@ -125,18 +144,26 @@ class Evaluator:
                         self._add(instance(rule, Subject(source)))
 
     def _add(self, each: Instance) -> None:
-        self.instances[each.fingerprint] = each
+        self._made[each.fingerprint] = each
         for source in each.rule.when.watches(each.subject):
             self._by_source[source].append(each)
         if each.rule.when.needs_clock:
-            self._clocked.append(each)
+            self._clocked[each.fingerprint] = each
+
+    def _plain_of(self, source_id: str) -> list[Instance]:
+        found = self._lazy.get(source_id)
+        if found is None:
+            source = self._sources.get(source_id)
+            found = [each for rule in self._plain if source for each in instances_of(rule, [source], self._checks)]
+            self._lazy[source_id] = found
+        return found
 
     @property
     def queries(self) -> Iterator[Query]:
         """Everything that may be asked."""
-        for each in self.instances.values():
+        for each in self._made.values():
             yield from each.queries
-        for rule in self._rules:
+        for rule in self._others:
             if rule.per == "check":
                 for source in self._dynamic.values():
                     if _names(rule, source):
@@ -148,23 +175,37 @@ class Evaluator:
             source = self._dynamic.get(source_id)
             if source is None or not check:
                 continue
-            for rule in self._rules:
-                fingerprint = "|".join((rule.id, source_id, check))
-                if rule.per == "check" and fingerprint not in self.instances and _names(rule, source):
+            for rule in self._others:
+                fingerprint = _fingerprint(rule, source_id, check)
+                if rule.per == "check" and fingerprint not in self._made and _names(rule, source):
                     self._add(instance(rule, Subject(source, check)))
+
+    def find(self, fingerprint: str) -> Instance | None:
+        """The instance of this fingerprint; None when no rule or no source makes it any more."""
+        found = self._made.get(fingerprint)
+        if found is None:
+            source = fingerprint.split("|", 2)[1]
+            found = next((each for each in self._plain_of(source) if each.fingerprint == fingerprint), None)
+        return found
 
     def about(self, touched: Collection[str], changed: Collection[str]) -> dict[str, Instance]:
         """Instances that what was recorded of these sources may move; `changed` are those whose status moved."""
-        return {
-            each.fingerprint: each
-            for source in {*touched, *changed}
-            for each in self._by_source.get(source, ())
-            if source in changed or not each.watches_status_only or each.subject.check
-        }
+        moved = {*touched, *changed}
+        found = [each for source in moved for each in self._by_source.get(source, ())]
+        found += [
+            each for source in (moved if self._plain else ()) for each in self._plain_of(source)
+            if source in changed or each.subject.check
+        ]  # fmt: skip
+        return {each.fingerprint: each for each in found}
+
+    def everything(self) -> dict[str, Instance]:
+        """All instances."""
+        plain = (each for source in self._sources for each in self._plain_of(source))
+        return {**self._made, **{each.fingerprint: each for each in plain}}
 
     def clocked(self) -> dict[str, Instance]:
         """Instances that time alone may move."""
-        return {each.fingerprint: each for each in self._clocked}
+        return self._clocked
 
     def evaluate(
         self, connection: Connection, windows: Windows, instances: Mapping[str, Instance], now: datetime
@@ -172,8 +213,8 @@ class Evaluator:
         """Evaluates instances and those whose alert is due; answers how many transitions were written."""
         chosen = dict(instances)
         for fingerprint in stored.due_alerts(connection, now):
-            if fingerprint in self.instances:
-                chosen[fingerprint] = self.instances[fingerprint]
+            if (each := self.find(fingerprint)) is not None:
+                chosen[fingerprint] = each
         if not chosen:
             return 0
         rows = stored.open_rows(connection, chosen)
@@ -223,7 +264,7 @@ class Evaluator:
         """Ends open alerts of rules and sources that are no longer configured."""
         rows = stored.open_rows(connection)
         self.meet((row["source"], row["check_id"]) for row in rows.values())
-        gone = [row for name, row in rows.items() if name not in self.instances]
+        gone = [row for name, row in rows.items() if self.find(name) is None]
         moved = [life.close(row, life.Reason.RULE_GONE, to_us(now)) for row in gone]
         return write(connection, [(each.row, each.changes) for each in moved if each.row is not None], now)
 

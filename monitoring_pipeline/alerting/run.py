@@ -20,11 +20,12 @@ from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from monitoring_pipeline.alerting import escalation, pipeline
 from monitoring_pipeline.alerting.channel import SeriesOf
 from monitoring_pipeline.alerting.defaults import OWN_SOURCES
-from monitoring_pipeline.alerting.evaluate import Evaluator
+from monitoring_pipeline.alerting.evaluate import Evaluator, Instance
 from monitoring_pipeline.alerting.observe import Windows
 from monitoring_pipeline.alerting.outbox import Drained, Outbox
 from monitoring_pipeline.alerting.spec import Plan
@@ -33,6 +34,7 @@ from monitoring_pipeline.checks.spec import NetworksSpec
 from monitoring_pipeline.clock import Clock
 from monitoring_pipeline.records import Sample, Source
 from monitoring_pipeline.store import alerts as stored
+from monitoring_pipeline.store import states
 from monitoring_pipeline.store.operational import OperationalStore
 from monitoring_pipeline.store.results import insert_samples
 
@@ -41,11 +43,12 @@ __all__ = ["OWN_SOURCES", "Alerting", "Surroundings", "report"]
 log = structlog.get_logger(__name__)
 _SWEEP = timedelta(seconds=5)
 _SWEEP_SHARE = 0.02
+_LOOKED = "alerting.looked"
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What alerting needs besides its plan."""
+    """What alerting needs besides its plan. `fingerprint` is that of the configuration."""
 
     store: OperationalStore
     clock: Clock
@@ -56,6 +59,7 @@ class Surroundings:
     networks: NetworksSpec = field(default_factory=NetworksSpec)
     redact: Callable[[str], str] = str
     series: SeriesOf | None = None
+    fingerprint: str = ""
 
 
 class Alerting:
@@ -64,7 +68,7 @@ class Alerting:
     def __init__(self, plan: Plan, around: Surroundings) -> None:
         self._plan, self._around = plan, around
         self._windows: Windows | None = None
-        self._evaluator = self._make_evaluator(None)
+        self._evaluator = Evaluator((), (), {})
         self._looked = False
         self._next_sweep: datetime | None = None
         self._partial = False
@@ -110,8 +114,23 @@ class Alerting:
     ) -> bool:
         """Evaluates what was touched or is due, and takes what follows through the stages.
 
-        Answers whether notifications were written. Nothing here reaches beyond the store.
+        Answers whether notifications were written. Nothing here reaches beyond the store. What breaks takes only
+        itself back: results are recorded all the same, and everything is looked at again.
         """
+        try:
+            with connection.begin_nested():
+                return self._conclude(connection, touched, changed, now)
+        except OperationalError:
+            raise  # the store itself: nothing was recorded, all of it is tried again
+        except Exception:
+            log.exception("results were recorded, but what follows from them could not be judged")
+            states.set_meta(connection, _LOOKED, "")
+            self._looked = False
+            return False
+
+    def _conclude(
+        self, connection: Connection, touched: Collection[tuple[str, str]], changed: Collection[str], now: datetime
+    ) -> bool:
         if self._windows is None:
             self.load()
         assert self._windows is not None  # noqa: S101 - just loaded
@@ -121,9 +140,7 @@ class Alerting:
         chosen = self._evaluator.about({source for source, _ in touched}, changed)
         sweep = self._next_sweep is None or not now < self._next_sweep
         if not self._looked:
-            if not self._partial:
-                self._evaluator.close_orphans(connection, now)
-            chosen = self._evaluator.instances
+            chosen = {**self._first_look(connection, now), **chosen}
         elif sweep:
             chosen = {**self._evaluator.clocked(), **chosen}
         self._evaluator.evaluate(connection, self._windows, chosen, now)
@@ -133,6 +150,20 @@ class Alerting:
             self._next_sweep = now + max(_SWEEP, cost / _SWEEP_SHARE)
         written = pipeline.process(connection, self._around.world, now)
         return written + escalation.step(connection, self._around.world, now) > 0
+
+    def _first_look(self, connection: Connection, now: datetime) -> Mapping[str, Instance]:
+        """What to evaluate first: everything where the configuration is another one than at the last look.
+
+        Otherwise what the processes before us recorded was judged with it, and time alone has moved on.
+        """
+        if self._partial:
+            return self._evaluator.everything()
+        seen, ours = states.get_meta(connection, _LOOKED), self._around.fingerprint
+        if ours and seen == ours:
+            return self._evaluator.clocked()
+        self._evaluator.close_orphans(connection, now)
+        states.set_meta(connection, _LOOKED, ours)
+        return self._evaluator.everything()
 
     def tick(self) -> bool:
         """Judges what is due in a transaction of its own; for processes that record nothing."""

@@ -30,6 +30,8 @@ class Judge(Protocol):
     ) -> bool:
         """Draws the conclusions, in the transaction that recorded. Answers whether somebody has to be told.
 
+        Raises only what the store raises.
+
         `touched` are the checks (source, id) that have new results, `changed` the sources whose status moved.
         """
 

@@ -16,14 +16,14 @@ import socket
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from monitoring_pipeline.checks import breaker as circuit
 from monitoring_pipeline.checks.breaker import Breaker
@@ -147,18 +147,11 @@ async def check_now(
 
 
 def _judge(room: Room, connection: Connection, outcome: Recorded | None, now: datetime) -> bool:
-    """Lets the judge conclude, inside the transaction. What breaks there takes only itself back."""
+    """Lets the judge conclude, inside the transaction; answers whether somebody has to be told."""
     if room.judge is None:
         return False
     touched, changed = (outcome.touched, outcome.changed) if outcome is not None else ((), ())
-    try:
-        with connection.begin_nested():
-            return room.judge.judge(connection, touched, changed, now)
-    except OperationalError:
-        raise  # the store itself: nothing was recorded, all of it is tried again
-    except Exception:
-        log.exception("results were recorded, but what follows from them could not be judged")
-        return False
+    return room.judge.judge(connection, touched, changed, now)
 
 
 def _warm_up(checks: Sequence[BoundCheck]) -> None:
@@ -247,6 +240,8 @@ class _Server:
         self.guard = Guard(self.room.execution.connectivity, ever_reached=reached)
         if self.room.judge is not None:
             self.room.judge.load()
+            with self.room.store.write() as connection:  # the first look may be a long one: before the slots
+                _judge(self.room, connection, None, now)
 
     async def _know_connectivity(self) -> None:
         """Learns whether the targets answer at all, so that their silence can mean something later."""
@@ -304,7 +299,7 @@ class _Server:
         beat = clock - self.heartbeat_at >= _HEARTBEAT_S
         if not batch and not beat and not (claiming and self._something_due(horizon)):
             return None, [], False
-        with self._transaction() as connection:
+        with room.store.write() as connection:
             if batch:
                 outcome = record(
                     connection, batch, runner=self.id, schedules=self.schedules, spec=room.execution.breaker, now=now
@@ -324,16 +319,6 @@ class _Server:
         if beat:
             self.heartbeat_at = clock
         return outcome, claimed, telling
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        try:
-            with self.room.store.write() as connection:
-                yield connection
-        except BaseException:
-            if self.room.judge is not None:
-                self.room.judge.close()  # it saw rows that were never committed: let it read anew
-            raise
 
     def _something_due(self, horizon: datetime) -> bool:
         with self.room.store.read() as connection:

@@ -15,7 +15,10 @@ __all__ = ["StatusCondition"]
 
 
 class StatusCondition(Placed):
-    """Holds while the status is `critical` (severity critical) or `warning` (severity warning)."""
+    """Holds while the status is `critical` (severity critical) or `warning` (severity warning).
+
+    What was never checked yet counts as unknown to the rule, whatever `unknown` says.
+    """
 
     examples: ClassVar[tuple[str, ...]] = (
         "{kind: status}",
@@ -49,6 +52,7 @@ class StatusCondition(Placed):
         stands = {Status.CRITICAL: self.critical, Status.WARNING: self.warning, Status.UNKNOWN: self.unknown}.get(
             status
         )
-        if status is Status.UNKNOWN and stands is None:
+        # What was never looked at yet is not a thing of which nothing could be found out.
+        if status is Status.UNKNOWN and (stands is None or facts.since(source, check) is None):
             return Observation(dict.fromkeys(levels), text)
         return Observation({level: stands is not None and level.rank <= stands.rank for level in levels}, text)

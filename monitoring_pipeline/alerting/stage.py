@@ -192,7 +192,7 @@ class Batch:
         missing = [alert for alert in self.moved if alert not in self.alerts]
         self.alerts.update(stored.alerts_by_id(self.connection, missing))
 
-    def silence_of(self, bundle: Bundle) -> Verdict | None:
+    def withheld(self, bundle: Bundle) -> Verdict | None:
         """Why a bundle is only looked at and not sent, None when it is sent."""
         if bundle.mode is AlertMode.SHADOW:
             return Verdict.SHADOW

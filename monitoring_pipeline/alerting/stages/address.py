@@ -30,7 +30,7 @@ def address(batch: Batch) -> None:
     book, post = _Book(batch), _Posted(batch)
     for key, bundle in batch.bundles.items():
         reached = book.of(batch.groups[key], bundle)
-        if Why(bundle.why).is_news or batch.silence_of(bundle) is not None:
+        if Why(bundle.why).is_news or batch.withheld(bundle) is not None:
             _tell_news(batch, bundle, reached)
         else:
             _tell_the_told(batch, bundle, reached.recipients, post)

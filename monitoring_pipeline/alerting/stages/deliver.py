@@ -22,7 +22,7 @@ def deliver(batch: Batch) -> None:
     """Writes letters and digests. In shadow, and while sending is off, only what would have been sent is kept."""
     sent = []
     for letter in batch.letters:
-        silent = batch.silence_of(letter.bundle)
+        silent = batch.withheld(letter.bundle)
         if silent is None:
             sent.append(letter)
         else:

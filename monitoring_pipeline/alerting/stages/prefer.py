@@ -27,7 +27,7 @@ def prefer(batch: Batch) -> None:
             continue
         verdict, words = refused
         batch.decide(letter.bundle.alerts, "prefer", verdict, f"{letter}: {words}")
-        if verdict is Verdict.CHANNEL_OFF and batch.silence_of(letter.bundle) is None:
+        if verdict is Verdict.CHANNEL_OFF and batch.withheld(letter.bundle) is None:
             batch.unwanted.append((letter, words))
     batch.letters = kept
 

@@ -30,5 +30,5 @@ def record(batch: Batch) -> None:
 
 def _escalate(batch: Batch, group: Group, bundle: Bundle) -> None:
     policy = spec_of(batch, group).escalation
-    if policy is not None and batch.silence_of(bundle) is None:
+    if policy is not None and batch.withheld(bundle) is None:
         escalation.begin(batch.connection, group.key, policy, batch.world.plan, batch.now)

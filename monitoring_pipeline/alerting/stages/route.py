@@ -14,7 +14,7 @@ from monitoring_pipeline.alerting.hours import within
 from monitoring_pipeline.alerting.life import Reason as Change
 from monitoring_pipeline.alerting.spec import Route
 from monitoring_pipeline.alerting.stage import Batch, Verdict
-from monitoring_pipeline.records import Alert, AlertMode, Transition
+from monitoring_pipeline.records import Alert, AlertMode, AlertState, Transition
 from monitoring_pipeline.store.groups import Group, Member, group_key
 
 __all__ = ["route"]
@@ -31,7 +31,7 @@ def route(batch: Batch) -> None:
         if told and not any(_matters(transition) for transition in batch.moved.get(alert.id, ())):
             continue
         wanted = dict(_taken(batch, alert))
-        if not wanted and alert.id in batch.moved:
+        if not wanted and alert.id in batch.moved and alert.id not in lodgings:
             batch.decide([alert], "route", Verdict.NO_ROUTE, "no route takes it")
         for group in lodgings.get(alert.id, ()):
             if group.identity not in wanted and not group.members[alert.id].is_told:
@@ -49,8 +49,9 @@ def _lodgings(batch: Batch) -> dict[int, list[Group]]:
 
 
 def _matters(transition: Transition) -> bool:
-    """Whether other routes may take the alert from now on."""
-    return transition.reason == Change.WORSE or (transition.before != transition.after and transition.after.is_active)
+    """Whether other routes may take the alert from now on: not because nothing mutes it any more."""
+    begins = transition.before is not transition.after and transition.before is not AlertState.SUPPRESSED
+    return transition.reason == Change.WORSE or (begins and transition.after is AlertState.FIRING)
 
 
 def _taken(batch: Batch, alert: Alert) -> Iterator[tuple[Identity, str]]:

@@ -27,7 +27,7 @@ def throttle(batch: Batch) -> None:
     tally = _Tally(batch)
     kept = []
     for letter in sorted(batch.letters, key=_worst_first):
-        if batch.silence_of(letter.bundle) is not None:
+        if batch.withheld(letter.bundle) is not None:
             kept.append(letter)
             continue
         room_at = tally.room_at(letter)

@@ -223,7 +223,7 @@ def test_a_silence_ended_by_hand_counts_at_once(store_url: str) -> None:
     assert story.said() == [("firing", "unmuted", "ops")]
 
 
-def test_a_silence_of_something_told_mutes_its_changes_but_not_its_end(store_url: str) -> None:
+def test_a_withheld_something_told_mutes_its_changes_but_not_its_end(store_url: str) -> None:
     story = story_of(store_url)
     alert = story.fires("db", "warning")
     story.tick()
@@ -235,7 +235,7 @@ def test_a_silence_of_something_told_mutes_its_changes_but_not_its_end(store_url
     assert story.said() == [("resolved", "all_resolved", "ops")]
 
 
-def test_the_end_of_a_silence_of_something_told_is_no_news(store_url: str) -> None:
+def test_the_end_of_a_withheld_something_told_is_no_news(store_url: str) -> None:
     story = story_of(store_url)
     alert = story.fires("db")
     story.tick()

@@ -175,3 +175,19 @@ def test_hours_are_those_of_the_persons_wall_clock(store_url: str) -> None:
     story = Story(store_url, asleep(timezone="Asia/Tokyo", quiet_hours=[quiet]))
     story.fires("a", "warning")
     assert [note.due for note in story.tick()] == [ENDS]
+
+
+def test_an_end_that_is_owed_outlives_the_message_it_waited_in(store_url: str) -> None:
+    eva = PersonSpec.model_validate({"email": "eva@example.com", "quiet_hours": [{"from": "12:30", "to": "13:00"}]})
+    route = {"notify": ["person:eva"], "repeat_interval": None, "group_by": []}
+    story = Story(store_url, plan([route], channels={"mail": Mail()}, people={"eva": eva}))
+    first = story.fires("a", "warning")
+    story.tick()
+    story.at(2000).over(first)
+    second = story.fires("b", "warning")
+    assert [(note.reason, note.sources, note.due) for note in story.tick()] == [("new_alerts", ("a", "b"), ENDS)]
+    # Of b she never hears; of a she was told before the night.
+    story.at(2100).over(second)
+    note = story.tick()[0]
+    assert (note.said, note.sources, note.due) == (("resolved", "all_resolved", "mail"), ("a",), ENDS)
+    assert [note.state for note in story.notes()] == ["sent", "dropped", "waiting"]

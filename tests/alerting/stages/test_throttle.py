@@ -207,3 +207,35 @@ def test_a_storm_costs_little(store_url: str) -> None:
         story.at(second + 200).over(*ids)
         story.tick()
     assert counts[1] <= counts[0] + 10
+
+
+def test_a_digest_given_up_and_one_begun_for_the_same_moment_are_two(store_url: str) -> None:
+    story = story_of(store_url)
+    ids = story.fire_all("abcd")
+    story.tick()
+    story.at(10).over(ids[3])
+    story.tick()
+    story.at(20).fires("e")
+    assert [(note.kind, note.sources, note.due) for note in story.tick()] == [("digest", ("e",), 60)]
+    assert [note.state for note in story.notes() if note.kind == "digest"] == ["dropped", "collecting"]
+
+
+def test_a_digest_that_is_due_counts_as_told_before_it_is_sent(store_url: str) -> None:
+    story = story_of(store_url)
+    ids = story.fire_all("abcd")
+    story.tick()
+    story.at(61).over(ids[3])
+    assert [(note.kind, note.sources) for note in story.tick(deliver=False)] == [("resolved", ("d",))]
+
+
+def test_what_a_digest_tells_is_how_it_stands_when_it_is_sent(store_url: str) -> None:
+    """Also of alerts of one group, of which another one was told by itself."""
+    story = story_of(store_url, 1, route={"group_by": [], "group_interval": "10s"})
+    story.fires("a")
+    story.tick()
+    second = story.at(20).fires("b")
+    assert [note.kind for note in story.tick()] == ["digest"]
+    story.at(40).over(second)
+    story.tick()
+    digest = next(note for note in story.notes() if note.kind == "digest")
+    assert [(fact.source, fact.state) for fact in digest.message.alerts] == [("a", "firing"), ("b", "resolved")]

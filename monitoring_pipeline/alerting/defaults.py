@@ -43,6 +43,34 @@ _RULES = (
         "when": {"kind": "metric", "metric": "run_failures", "aggregation": "count", "window": "10m", "threshold": 0},
         "severity": "warning",
     },
+    {
+        "id": "monitoring-undelivered",
+        "description": "Messages about alerts could not be delivered and were given up in the last hour.",
+        "sources": {"source": "monitoring"},
+        "when": {"kind": "metric", "metric": "dead_letters", "window": "10m", "threshold": 0},
+        "severity": "error",
+    },
+    {
+        "id": "dagster-runs",
+        "description": "The last run of a job of any code location failed.",
+        "sources": {"source": "dagster-events"},
+        "per": "check",
+        "when": {"kind": "metric", "metric": "run_failed", "window": "7d", "threshold": 0},
+        "severity": "error",
+    },
+    {
+        "id": "dagster-checks",
+        "description": "An asset check of any code location did not pass.",
+        "sources": {"source": "dagster-events"},
+        "per": "check",
+        "when": {
+            "kind": "metric",
+            "metric": "asset_check_failed",
+            "window": "7d",
+            "operator": ">=",
+            "threshold": {"warning": 1, "error": 2},
+        },
+    },
 )
 
 

@@ -320,7 +320,8 @@ def _worded(each: Instance, row: dict[str, Any], seen: Observation) -> dict[str,
         rule.summary, each.subject, rule=rule.id, severity=Severity(row["severity"]), text=row["text"],
         value=seen.value, unit=seen.unit, labels=rule.labels,
     )  # fmt: skip
-    row["annotations"] = json.dumps({key: text for key, text in notes.items() if text}, ensure_ascii=False, default=str)
+    known = {key: note for key, note in notes.items() if note not in ("", None)}
+    row["annotations"] = json.dumps(known, ensure_ascii=False, default=str)
     return row
 
 

@@ -34,6 +34,7 @@ from monitoring_pipeline.checks.spec import NetworksSpec
 from monitoring_pipeline.clock import Clock
 from monitoring_pipeline.records import Sample, Source
 from monitoring_pipeline.store import alerts as stored
+from monitoring_pipeline.store import outbox as letters
 from monitoring_pipeline.store import states
 from monitoring_pipeline.store.operational import OperationalStore
 from monitoring_pipeline.store.results import insert_samples
@@ -43,6 +44,7 @@ __all__ = ["OWN_SOURCES", "Alerting", "Surroundings", "report"]
 log = structlog.get_logger(__name__)
 _SWEEP = timedelta(seconds=5)
 _SWEEP_SHARE = 0.02
+_GIVEN_UP = timedelta(hours=1)
 _LOOKED = "alerting.looked"
 
 
@@ -72,9 +74,11 @@ class Alerting:
         self._looked = False
         self._next_sweep: datetime | None = None
         self._partial = False
+        self._counted: datetime | None = None
         self.outbox = Outbox(
-            around.store, plan, around.clock, around.networks, redact=around.redact, series=around.series
-        )
+            around.store, plan, around.clock, around.networks, redact=around.redact, series=around.series,
+            installation=around.world.installation,
+        )  # fmt: skip
 
     def _make_evaluator(self, only: Collection[str] | None) -> Evaluator:
         around = self._around
@@ -134,6 +138,7 @@ class Alerting:
         if self._windows is None:
             self.load()
         assert self._windows is not None  # noqa: S101 - just loaded
+        self._count_undelivered(connection, now)
         self._windows.advance(connection)
         self._evaluator.meet(touched)
         began = time.perf_counter()
@@ -150,6 +155,14 @@ class Alerting:
             self._next_sweep = now + max(_SWEEP, cost / _SWEEP_SHARE)
         written = pipeline.process(connection, self._around.world, now)
         return written + escalation.step(connection, self._around.world, now) > 0
+
+    def _count_undelivered(self, connection: Connection, now: datetime) -> None:
+        """Once a minute, how many messages of the last hour were given up: a number that rules can be about."""
+        if self._partial or (self._counted is not None and now.replace(second=0, microsecond=0) <= self._counted):
+            return
+        self._counted = now.replace(second=0, microsecond=0)
+        count = float(len(letters.dead_letters(connection, now - _GIVEN_UP)))
+        insert_samples(connection, [Sample(OWN_SOURCES[0].id, "dead_letters", now, count, "", "alerting")])
 
     def _first_look(self, connection: Connection, now: datetime) -> Mapping[str, Instance]:
         """What to evaluate first: everything where the configuration is another one than at the last look.

@@ -11,16 +11,15 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, or_, select
 
 from monitoring_pipeline.clock import to_us
+from monitoring_pipeline.store import channels, outbox
 from monitoring_pipeline.store.operational import OperationalStore
 from monitoring_pipeline.store.tables import (
     alerts,
-    attempts,
     audit,
     decisions,
     escalations,
     memberships,
     notification_alerts,
-    notifications,
     overrides,
     silences,
     transitions,
@@ -30,7 +29,6 @@ __all__ = ["expire_alerts"]
 
 _BATCH_ROWS = 2_000
 _UNFIRED = timedelta(days=7)
-_UNFINISHED = ("waiting", "collecting", "sending")
 
 
 def expire_alerts(store: OperationalStore, retention: timedelta, now: datetime) -> dict[str, int]:
@@ -40,10 +38,9 @@ def expire_alerts(store: OperationalStore, retention: timedelta, now: datetime) 
         alerts.c.open_key.is_(None),
         or_(alerts.c.resolved < cutoff, and_(alerts.c.fired.is_(None), alerts.c.resolved < unfired)),
     )
-    sent = and_(notifications.c.created < cutoff, notifications.c.state.not_in(_UNFINISHED))
     return {
         "alerts": _expire(store, alerts, over, (transitions, decisions, memberships, notification_alerts), "alert_id"),
-        "notifications": _expire(store, notifications, sent, (attempts, notification_alerts), "notification_id"),
+        "notifications": _expire_letters(store, now - retention),
         "escalations": _expire(
             store, escalations, and_(escalations.c.open_key.is_(None), escalations.c.changed < cutoff)
         ),
@@ -52,6 +49,16 @@ def expire_alerts(store: OperationalStore, retention: timedelta, now: datetime) 
         "overrides": _expire(store, overrides, overrides.c.ends < cutoff),
         "audit": _expire(store, audit, audit.c.at < cutoff),
     }
+
+
+def _expire_letters(store: OperationalStore, before: datetime) -> int:
+    deleted, count = 0, _BATCH_ROWS
+    while count == _BATCH_ROWS:
+        with store.write() as connection:
+            count = outbox.expire(connection, before, _BATCH_ROWS)
+            channels.forget_references(connection, before)
+        deleted += count
+    return deleted
 
 
 def _expire(

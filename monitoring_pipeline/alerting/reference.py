@@ -23,6 +23,7 @@ from monitoring_pipeline.alerting.condition import (
     Series,
     Subject,
 )
+from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.records import Severity, Status
 
 __all__ = ["Point", "answer", "observe"]
@@ -57,7 +58,7 @@ def answer(points: Iterable[Point], query: Query, at: datetime) -> Answer:
         _AGGREGATES[query.aggregation](counted),
         len(counted),
         newest,
-        found[-1].time if found else None,
+        to_us(found[-1].time) if found else None,
         _unit(points, query),
     )
 

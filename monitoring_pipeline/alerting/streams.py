@@ -1,8 +1,7 @@
 """Numbers for queries and for streams of points, and which streams a query means.
 
 A stream is what one check measures under one name, with one unit and the same tags. Numbers make the
-join of queries and points one of integers. Streams of samples count up from 1, those of results down
-from -1; 0 stands for streams that nobody asks about.
+join of queries and points one of integers; 0 stands for streams that nobody asks about.
 """
 
 from __future__ import annotations
@@ -13,14 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from monitoring_pipeline.alerting.condition import Aggregation, Query
+from monitoring_pipeline.alerting.condition import Aggregation, Answer, Query
 from monitoring_pipeline.store.points import Log, Stream, Wanted
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Integers = NDArray[np.int64]
+    from monitoring_pipeline.alerting.shelf import Integers
 
 __all__ = ["CODES", "Spread", "Streams"]
 
@@ -47,6 +43,10 @@ class Spread(NamedTuple):
     code: Integers
     newest: Integers
 
+    def part(self, begin: int, end: int) -> Spread:
+        """The rows from one to another."""
+        return Spread(*(column[begin:end] for column in self))
+
 
 class Numbers(dict[Stream, int]):
     """The number of each stream of one log; a new one is looked at once."""
@@ -62,11 +62,11 @@ class Numbers(dict[Stream, int]):
 
 
 class Streams:
-    """The queries that may be asked, and the streams seen."""
+    """The queries that may be asked, and the streams seen. `blanks` are answers that found nothing, by query."""
 
     def __init__(self, queries: Iterable[Query] = ()) -> None:
         self.queries: list[Query] = []
-        self.units: list[str] = []
+        self.blanks: list[Answer] = []
         self.samples, self.results = Numbers("samples", self), Numbers("results", self)
         self._numbers: dict[Query, int] = {}
         # Hashing a query costs a microsecond: whoever asks with the very objects given here pays less.
@@ -114,8 +114,7 @@ class Streams:
         alike = (log, stream.source, stream.check, stream.metric, stream.unit, tuple(sorted(tags.items())))
         if alike in self._alike:
             return self._alike[alike]
-        sign = 1 if log == "samples" else -1
-        member = _Member(sign * (len(self._alike) + 1), stream.check, stream.unit, tags)
+        member = _Member(len(self._alike) + 1, stream.check, stream.unit, tags)
         self._alike[alike] = member.number
         self._members[subject].append(member)
         for number in self._asking[subject]:
@@ -143,7 +142,7 @@ class Streams:
             return found
         number = self._numbers[query] = len(self.queries)
         self.queries.append(query)
-        self.units.append("")
+        self.blanks.append(Answer(0.0 if query.aggregation is Aggregation.COUNT else None))
         self._streams_of.append([])
         subject = (query.series.value, query.source, query.metric)
         if subject not in self._asking:
@@ -160,7 +159,8 @@ class Streams:
         query = self.queries[number]
         if query.check in ("", member.check) and all(member.tags.get(name) == value for name, value in query.tags):
             self._streams_of[number].append(member.number)
-            self.units[number] = max(self.units[number], member.unit)
+            blank = self.blanks[number]
+            self.blanks[number] = blank._replace(unit=max(blank.unit, member.unit))
             self._arrays = None
 
     def _table(self) -> Spread:

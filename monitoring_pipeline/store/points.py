@@ -8,9 +8,9 @@ that make rows large. What is recorded afterwards is read by id.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, cast
 
 from sqlalchemy import ColumnElement, Connection, Select, case, func, literal_column, select
 
@@ -25,7 +25,7 @@ from monitoring_pipeline.store.warehouse import literal, origin, watermarks
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["Found", "Log", "Stream", "Wanted", "hot_points", "load_points"]
+__all__ = ["Found", "Log", "Stream", "Taker", "Wanted", "hot_points", "load_points"]
 
 # Built from names and escaped literals of our own only.
 # ruff: noqa: S608
@@ -53,6 +53,19 @@ class Stream(NamedTuple):
     metric: str
     unit: str
     tags: str
+
+
+class Taker(Protocol):
+    """Who takes points."""
+
+    def number(self, log: Log, stream: Stream) -> int:
+        """The number that stands for a stream in `take_columns`, 0 for one that nobody wants."""
+
+    def take(self, page: Found) -> object:
+        """Takes hot points."""
+
+    def take_columns(self, stream: Any, moment: Any, number: Any, value: Any) -> object:
+        """Takes published points, as arrays of streams' numbers, microseconds, ids and values."""
 
 
 class Found(NamedTuple):
@@ -102,35 +115,26 @@ def _hot(log: Log, after: int, since: int | None, metrics: frozenset[str]) -> Se
     return query.where(table.c.id > after).order_by(table.c.id).limit(_PAGE_ROWS)
 
 
-def load_points(
-    store: OperationalStore,
-    published_path: Path | None,
-    into: DuckDBPyConnection,
-    wanted: Wanted,
-    *,
-    number: Callable[[Log, Stream], int],
-    take: Callable[[Found], object],
-) -> dict[Log, int]:
-    """Loads what is wanted: published points into the DuckDB table `points`, hot ones through `take`.
+def load_points(store: OperationalStore, published_path: Path | None, wanted: Wanted, into: Taker) -> dict[Log, int]:
+    """Hands over what is wanted, and answers up to which id each log was read.
 
-    `number` answers the number of a stream in `points(stream, at, id, value)`, 0 for one that nobody
-    wants. Answers up to which id each log was read. Raises StoreError when rows have expired that the
-    published copy lacks, or there is none of it any more; nothing has been taken then.
+    Raises StoreError when rows have expired that the published copy lacks, or there is none of it any
+    more, and what DuckDB raises for a file it cannot read; nothing has been handed over then.
     """
     logs: list[Log] = [log for log in ("samples", "results") if any(key[0] == log for key in wanted)]
     for _ in range(_ATTEMPTS):
-        with _attached(into, published_path) as reached, store.read() as operational:
+        with _opened(published_path) as copy, store.read() as operational:
             snapshot(operational)
             known = marks.read_marks(operational)
-            ours = reached is not None and reached[0] == known.store_id
-            last = {log: reached[1].get(log, 0) if ours and reached else 0 for log in logs}
+            ours = copy is not None and origin(copy, "warehouse") == known.store_id
+            last = {log: watermarks(copy, "warehouse").get(log, 0) if copy is not None and ours else 0 for log in logs}
             if published_path is not None and any(known.expired.get(log, 0) > last[log] for log in logs):
                 continue
-            if reached is not None:
+            if copy is not None:
                 for log in logs:
-                    _take_published(into, log, wanted, 0 if ours else _FOREIGN, number)
+                    _take_published(copy, log, wanted, 0 if ours else _FOREIGN, into)
             for log in logs:
-                last[log] = _take_hot(operational, log, last[log], wanted, take)
+                last[log] = _take_hot(operational, log, last[log], wanted, into)
             return last
     raise StoreError(
         f"the published warehouse {published_path} is missing or older than the rows that expired since; "
@@ -138,61 +142,58 @@ def load_points(
     )
 
 
-def _take_hot(operational: Connection, log: Log, after: int, wanted: Wanted, take: Callable[[Found], object]) -> int:
+def _take_hot(operational: Connection, log: Log, after: int, wanted: Wanted, into: Taker) -> int:
     since = min(moment for (of, _, _), moment in wanted.items() if of == log)
     metrics = frozenset(metric for of, _, metric in wanted if of == log)
     for page in hot_points(operational, log, after, since=since, metrics=metrics):
-        take(page)
+        into.take(page)
     table = samples if log == "samples" else results
     # Of the whole table: what was passed over is too old, or nobody's.
     return max(after, operational.execute(select(func.max(table.c.id))).scalar_one() or 0)
 
 
 @contextlib.contextmanager
-def _attached(
-    connection: DuckDBPyConnection, published_path: Path | None
-) -> Iterator[tuple[str | None, dict[str, int]] | None]:
-    """Attaches the published copy as `warehouse`, if there is one; whose rows it has, and up to which ids."""
+def _opened(published_path: Path | None) -> Iterator[DuckDBPyConnection | None]:
+    """A connection that has the published copy as `warehouse`, if there is one."""
     if published_path is None or not published_path.exists():
         yield None
         return
-    connection.execute(f"ATTACH {literal(str(published_path))} AS warehouse (READ_ONLY)")
+    import duckdb
+
+    connection = duckdb.connect(":memory:")
     try:
-        yield origin(connection, "warehouse"), watermarks(connection, "warehouse")
+        connection.execute(f"ATTACH {literal(str(published_path))} AS warehouse (READ_ONLY)")
+        yield connection
     finally:
-        connection.execute("DETACH warehouse")
+        connection.close()
 
 
-def _take_published(
-    connection: DuckDBPyConnection, log: Log, wanted: Wanted, shift: int, number: Callable[[Log, Stream], int]
-) -> None:
-    """Copies published points of one log, after giving each of their streams its number."""
+def _take_published(copy: DuckDBPyConnection, log: Log, wanted: Wanted, shift: int, into: Taker) -> None:
+    """Hands over published points of one log, after asking for the numbers of their streams."""
     import numpy as np
 
     asked = [(source, metric, since) for (of, source, metric), since in wanted.items() if of == log]
     since = [moment for _, _, moment in asked]
     rows = _published(log, min(since))
-    try:
-        connection.execute(
-            f"CREATE TEMP TABLE wanted AS SELECT unnest({_texts(each[0] for each in asked)}) AS source, "
-            f"unnest({_texts(each[1] for each in asked)}) AS metric, unnest({since}::BIGINT[]) AS since"
-        )
-        connection.execute(
-            "CREATE TEMP TABLE streams AS SELECT row_number() OVER () AS place, * FROM (SELECT DISTINCT source, "
-            f"check_id, metric, unit, tags FROM ({rows}) JOIN wanted USING (source, metric) WHERE moment > since)"
-        )
-        found = connection.execute("SELECT source, check_id, metric, unit, tags FROM streams ORDER BY place").fetchall()
-        numbers = [number(log, Stream(*stream)) for stream in found]
-        places = np.arange(1, len(numbers) + 1, dtype=np.int64)
-        connection.register("numbers", {"place": places, "stream": np.array(numbers, dtype=np.int64)})
-        # DISTINCT: should the warehouse ever hold a row twice, it is one value all the same.
-        connection.execute(
-            f"INSERT INTO points SELECT DISTINCT numbers.stream, moment, id - {shift}, value FROM ({rows}) "
-            "JOIN wanted USING (source, metric) JOIN streams USING (source, check_id, metric, unit, tags) "
-            "JOIN numbers USING (place) WHERE moment > since AND numbers.stream <> 0 ORDER BY moment, id"
-        )
-    finally:
-        connection.execute("DROP TABLE IF EXISTS wanted; DROP TABLE IF EXISTS streams; DROP VIEW IF EXISTS numbers")
+    copy.execute(
+        f"CREATE OR REPLACE TEMP TABLE wanted AS SELECT unnest({_texts(each[0] for each in asked)}) AS source, "
+        f"unnest({_texts(each[1] for each in asked)}) AS metric, unnest({since}::BIGINT[]) AS since"
+    )
+    copy.execute(
+        "CREATE OR REPLACE TEMP TABLE streams AS SELECT row_number() OVER () AS place, * FROM (SELECT DISTINCT "
+        f"source, check_id, metric, unit, tags FROM ({rows}) JOIN wanted USING (source, metric) WHERE moment > since)"
+    )
+    found = copy.execute("SELECT source, check_id, metric, unit, tags FROM streams ORDER BY place").fetchall()
+    numbers = np.array([into.number(log, Stream(*stream)) for stream in found], dtype=np.int64)
+    copy.register("numbers", {"place": np.arange(1, len(numbers) + 1, dtype=np.int64), "number": numbers})
+    # DISTINCT: should the warehouse ever hold a row twice, it is one value all the same.
+    points = copy.execute(
+        f"SELECT DISTINCT number, moment, id - {shift} AS id, value FROM ({rows}) JOIN wanted USING (source, metric) "
+        "JOIN streams USING (source, check_id, metric, unit, tags) JOIN numbers USING (place) "
+        "WHERE moment > since AND number <> 0"
+    ).fetchnumpy()
+    into.take_columns(points["number"], points["moment"], points["id"], points["value"])
+    copy.unregister("numbers")
 
 
 def _published(log: Log, since: int) -> str:

@@ -17,7 +17,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert
 
-from monitoring_pipeline.alerting import asking
 from monitoring_pipeline.alerting.condition import Aggregation, Answer, Query, Series
 from monitoring_pipeline.alerting.observe import Windows
 from monitoring_pipeline.alerting.reference import Point, answer
@@ -143,7 +142,8 @@ def test_answers_at_very_many_moments_are_too(points: list[Point], asked: list[Q
 
 def test_of_values_at_one_moment_the_one_recorded_last_is_the_newest() -> None:
     points = [
-        Point(Series.SAMPLES, "s", "", "m", minutes(1), value, id) for value, id in ((1.0, 3), (2.0, 5), (3.0, 1))
+        Point(Series.SAMPLES, "s", "", "m", minutes(1), value, number)
+        for value, number in ((1.0, 3), (2.0, 5), (3.0, 1))
     ]
     asked = query("m", Aggregation.LAST, newest=2)
     assert Windows.over(points, [asked]).answer([(asked, minutes(2))])[0][:3] == (2.0, 3, (2.0, 1.0))
@@ -315,8 +315,7 @@ def test_skipped_results_and_what_nobody_asks_about_are_left_out(store: Operatio
     windows = Windows.open(store, published, [query(), of_results(Aggregation.COUNT)], minutes(10))
     with store.read() as connection:
         assert windows.advance(connection) == 0
-    assert windows._points is not None
-    assert windows._points.execute("SELECT count(*) FROM points").fetchall() == [(2,)]
+    assert windows.size == 2
 
 
 def test_numbers_that_are_none_are_left_out() -> None:
@@ -414,21 +413,19 @@ def test_only_wanted_spans_are_loaded_and_old_points_are_let_go(
     write(store, "samples", [at(n) for n in range(10)])
     each = query(window=timedelta(minutes=5))
     windows = Windows.open(store, published, [each], minutes(9))
-    assert windows._points is not None
-    rows = "SELECT count(*) FROM points"
-    assert windows._points.execute(rows).fetchall() == [(10,)]
+    assert windows.size == 10
     assert count_of(windows, each, minutes(11)) == 6
     monkeypatch.setattr("monitoring_pipeline.alerting.observe._PRUNE_ROWS", 0)
     write(store, "samples", [at(11)])
     with store.read() as connection:
         windows.advance(connection)
-    assert windows._points.execute(rows).fetchall() == [(7,)]
+    assert windows.size == 7
     assert count_of(windows, each, minutes(11)) == 7
 
 
 def test_many_moments_of_queries_over_several_streams_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Portions end where a query ends, not in the middle of its streams."""
-    monkeypatch.setattr(asking, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("monitoring_pipeline.alerting.observe._ROWS_AT_ONCE", 1)
     points = [
         Point(Series.SAMPLES, "s", check, "m", minutes(n / 4), float(n), n)
         for n in range(40)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -15,7 +14,7 @@ from monitoring_pipeline.alerting.condition import Truth
 from monitoring_pipeline.checks.grammar import WORDS
 from monitoring_pipeline.records import Severity
 
-__all__ = ["Bounds", "Judged", "Limits", "Operator", "figure", "opposite", "with_unit"]
+__all__ = ["Bounds", "Judged", "Limits", "Operator", "figure", "with_unit"]
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Bounds = Number | Mapping[Severity, Number]
@@ -33,18 +32,11 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
 _OPPOSITE = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
 
 
-def opposite(sign: str) -> str:
-    """The operator that holds where this one does not."""
-    return _OPPOSITE[sign]
-
-
 def figure(value: float) -> str:
     """A number as people read it: five digits, more only in front of the point."""
-    if not math.isfinite(value):
-        return str(value)
-    if abs(value) >= 1e5 or value == int(value):
-        return f"{value:.0f}" if abs(value) < 1e15 else f"{value:.5g}"
-    return f"{value:.5g}"
+    if -99_999 < value < 99_999:
+        return f"{value:.5g}"
+    return f"{value:.0f}" if abs(value) < 1e15 else f"{value:.5g}"
 
 
 def with_unit(value: float, unit: str) -> str:
@@ -85,6 +77,7 @@ class Limits:
 
     operator: str
     levels: tuple[Level, ...]
+    _relations: dict[tuple[bool, float, str], str] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, sign: str, threshold: Bounds, clear: Bounds | None = None) -> Limits:
@@ -115,8 +108,7 @@ class Limits:
                 if compare(value, bound):
                     shown, holds = bound, True
             truths[level.severity] = holds
-        sign = self.operator if holds else _OPPOSITE[self.operator]
-        return Judged(truths, holds, f"{sign} {with_unit(shown, unit)}")
+        return Judged(truths, holds, self._relation(holds, shown, unit))
 
     def judge_newest(
         self, values: Sequence[float], at_least: int, of_last: int, held: Severity | None, unit: str = ""
@@ -136,6 +128,14 @@ class Limits:
                     truth = None
             truths[level.severity] = truth
         return Judged(truths, truth is True, f"{self.operator} {with_unit(bound, unit)}", beyond)
+
+    def _relation(self, holds: bool, bound: float, unit: str) -> str:
+        # The same few over and over, for thousands of rules at a time.
+        found = self._relations.get((holds, bound, unit))
+        if found is None:
+            sign = self.operator if holds else _OPPOSITE[self.operator]
+            found = self._relations[(holds, bound, unit)] = f"{sign} {with_unit(bound, unit)}"
+        return found
 
     @property
     def as_details(self) -> dict[str, Any]:

@@ -8,11 +8,12 @@ that make rows large. What is recorded afterwards is read by id.
 from __future__ import annotations
 
 import contextlib
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, cast
 
-from sqlalchemy import ColumnElement, Connection, Select, case, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, case, func, literal_column, or_, select
 
 from monitoring_pipeline.errors import StoreError
 from monitoring_pipeline.records import Status
@@ -39,7 +40,9 @@ Row = tuple[int, str, str, str, str, str, int, float]
 
 _ATTEMPTS = 5
 _PAGE_ROWS = 50_000
-_FEW_METRICS = 100
+# What a statement may name: SQLite takes 32,766 values.
+_SPANS, _FEW_SOURCES, _FEW_METRICS = 4, 5000, 100
+_NOTHING: ColumnElement[str] = literal_column("''")
 _RANK = {status.value: status.rank for status in Status}
 _FOREIGN = 1 << 62
 """Taken from ids that another operational store gave: they stay in order, and are none of ours."""
@@ -77,15 +80,11 @@ class Found(NamedTuple):
 
 
 def hot_points(
-    connection: Connection, log: Log, after: int, *, since: int | None = None, metrics: frozenset[str] = frozenset()
+    connection: Connection, log: Log, after: int, only: ColumnElement[bool] | None = None
 ) -> Iterator[Found]:
-    """Points recorded with ids above `after`, as the transaction sees them, in the order of their ids.
-
-    Only those later than `since`, and of these `metrics`, where given.
-    """
+    """Points recorded with ids above `after`, as the transaction sees them, in the order of their ids."""
     while True:
-        query = _hot(log, after, since, metrics)
-        result = connection.execute(query)
+        result = connection.execute(_hot(log, after, only))
         # The driver's own cursor: row objects would double the price.
         rows: list[Row] = cast("Any", result).cursor.fetchall()
         result.close()
@@ -97,22 +96,41 @@ def hot_points(
             return
 
 
-def _hot(log: Log, after: int, since: int | None, metrics: frozenset[str]) -> Select[Any]:
+def _hot(log: Log, after: int, only: ColumnElement[bool] | None) -> Select[Any]:
     if log == "samples":
-        table, at = samples, samples.c.time
-        query = select(table.c.id, table.c.source, table.c.check_id, table.c.metric, table.c.unit, table.c.tags, at,
-                       table.c.value)  # fmt: skip
-        if metrics and len(metrics) <= _FEW_METRICS:
-            query = query.where(table.c.metric.in_(sorted(metrics)))
+        table = samples
+        query = select(table.c.id, table.c.source, table.c.check_id, table.c.metric, table.c.unit, table.c.tags,
+                       table.c.time, table.c.value)  # fmt: skip
     else:
-        table, at = results, results.c.finished
-        nothing: ColumnElement[str] = literal_column("''")
-        query = select(table.c.id, table.c.source, table.c.check_id, nothing, nothing, nothing, at,
-                       case(_RANK, value=table.c.status))  # fmt: skip
-        query = query.where(table.c.skipped.is_(None))
-    if since is not None:
-        query = query.where(at > since)
+        table, nothing = results, _NOTHING
+        query = select(table.c.id, table.c.source, table.c.check_id, nothing, nothing, nothing, table.c.finished,
+                       case(_RANK, value=table.c.status)).where(table.c.skipped.is_(None))  # fmt: skip
+    if only is not None:
+        query = query.where(only)
     return query.where(table.c.id > after).order_by(table.c.id).limit(_PAGE_ROWS)
+
+
+def _wanted_only(log: Log, wanted: Wanted) -> ColumnElement[bool]:
+    """What is wanted of one log, roughly: few spans, each with the sources and metrics that need it."""
+    table, at = (samples, samples.c.time) if log == "samples" else (results, results.c.finished)
+    moments = sorted({since for (of, _, _), since in wanted.items() if of == log})
+    bounds = moments[:: -(-len(moments) // _SPANS)]
+    sources: dict[int, set[str]] = {bound: set() for bound in bounds}
+    metrics: dict[int, set[str]] = {bound: set() for bound in bounds}
+    for (of, source, metric), since in wanted.items():
+        if of == log:
+            bound = bounds[bisect_right(bounds, since) - 1]
+            sources[bound].add(source)
+            metrics[bound].add(metric)
+    terms = []
+    for bound in bounds:
+        term = at > bound
+        if len(sources[bound]) <= _FEW_SOURCES:
+            term &= table.c.source.in_(sorted(sources[bound]))
+        if log == "samples" and len(metrics[bound]) <= _FEW_METRICS:
+            term &= table.c.metric.in_(sorted(metrics[bound]))
+        terms.append(term)
+    return or_(*terms)
 
 
 def load_points(store: OperationalStore, published_path: Path | None, wanted: Wanted, into: Taker) -> dict[Log, int]:
@@ -143,9 +161,7 @@ def load_points(store: OperationalStore, published_path: Path | None, wanted: Wa
 
 
 def _take_hot(operational: Connection, log: Log, after: int, wanted: Wanted, into: Taker) -> int:
-    since = min(moment for (of, _, _), moment in wanted.items() if of == log)
-    metrics = frozenset(metric for of, _, metric in wanted if of == log)
-    for page in hot_points(operational, log, after, since=since, metrics=metrics):
+    for page in hot_points(operational, log, after, _wanted_only(log, wanted)):
         into.take(page)
     table = samples if log == "samples" else results
     # Of the whole table: what was passed over is too old, or nobody's.

@@ -31,7 +31,7 @@ from tests.store.rows import RETENTION, T0, minutes, result, sample, write
 
 STATUSES = ("healthy", "unknown", "warning", "critical")
 TEN = minutes(10)
-WINDOWS = tuple(timedelta(minutes=n) for n in (1, 5, 17, 60))
+WINDOWS = tuple(timedelta(minutes=n) for n in (0.5, 1, 2, 5, 17, 30, 60))
 
 
 def query(

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from monitoring_pipeline.alerting.message import AlertFacts, Kind, Message
 from monitoring_pipeline.alerting.stage import Bundle
-from monitoring_pipeline.alerting.threshold import opposite, with_unit
+from monitoring_pipeline.alerting.threshold import with_unit
 from monitoring_pipeline.alerting.world import World
 from monitoring_pipeline.records import Alert, AlertState, Severity
 from monitoring_pipeline.store.told import newest_changes
@@ -26,7 +26,7 @@ _LISTED = 50
 _AFFECTED = 20
 _NAMED = 5
 _LONGEST = 300
-_SIGNS = frozenset({">", ">=", "<", "<=", "==", "!="})
+_OPPOSITE = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
 _SPACE = re.compile(r"\s+")
 
 
@@ -154,9 +154,9 @@ def _expected(notes: Mapping[str, Any]) -> str:
     operator, limits = notes.get("operator"), notes.get("threshold")
     kinds = [each for each in Severity if isinstance(limits, Mapping) and each.value in limits]
     mildest = _threshold(limits, kinds[0] if kinds else Severity.INFO)
-    if notes.get("expected") or mildest is None or operator not in _SIGNS:
+    if notes.get("expected") or mildest is None or operator not in _OPPOSITE:
         return _text(notes.get("expected"))
-    return f"{opposite(operator)} {with_unit(mildest, _text(notes.get('unit')))}"
+    return f"{_OPPOSITE[operator]} {with_unit(mildest, _text(notes.get('unit')))}"
 
 
 def _threshold(limits: object, severity: Severity) -> float | None:

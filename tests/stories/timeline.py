@@ -18,9 +18,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from monitoring_pipeline.alerting.outbox import Outbox
 from sqlalchemy import Connection
 
+from monitoring_pipeline.alerting.outbox import Outbox
 from monitoring_pipeline.app import Monitoring
 from monitoring_pipeline.checks.record import record
 from monitoring_pipeline.records import Alert, AlertState, Result, Status

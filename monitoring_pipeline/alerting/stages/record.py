@@ -1,8 +1,9 @@
-"""Keeps what each group told, and begins the escalation of a group that told something for the first time."""
+"""Keeps what each group told, and begins the escalation of a group in which something fires."""
 
 from __future__ import annotations
 
 from monitoring_pipeline.alerting import escalation
+from monitoring_pipeline.alerting.message import Kind
 from monitoring_pipeline.alerting.stage import Batch, Bundle
 from monitoring_pipeline.alerting.stages.group import next_message, spec_of
 from monitoring_pipeline.records import AlertState
@@ -15,7 +16,7 @@ def record(batch: Batch) -> None:
     """Marks the alerts of every bundle as told; those that are over leave their group."""
     for key, bundle in batch.bundles.items():
         group = batch.groups[key]
-        if group.sequence == 0:
+        if bundle.kind is Kind.FIRING:  # nothing begins while an escalation of the group is open
             _escalate(batch, group, bundle)
         for alert in bundle.alerts:
             member = group.members[alert.id]

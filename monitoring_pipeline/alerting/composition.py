@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from typing import Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from monitoring_pipeline.alerting.condition import (
     Answer,
@@ -53,7 +54,14 @@ class Composition(Condition):
 
     model_config = ConfigDict(defer_build=True)
 
-    of: tuple[AnyCondition, ...] = Field(min_length=1, description="The conditions.")
+    of: tuple[AnyCondition, ...] = Field(description="The conditions.")
+
+    @model_validator(mode="after")
+    def _has_parts(self) -> Self:
+        # Not as a length of the field: one bad condition would then count as none.
+        if not self.of:
+            raise ValueError("`of` is empty: give at least one condition")
+        return self
 
     def combine(self, truths: Sequence[Truth]) -> Truth:
         """What the truths of the parts, at one severity, make together."""

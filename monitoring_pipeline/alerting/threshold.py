@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from monitoring_pipeline.alerting.condition import Truth
 from monitoring_pipeline.checks.grammar import WORDS
@@ -17,7 +17,10 @@ from monitoring_pipeline.records import Severity
 __all__ = ["Bounds", "Judged", "Limits", "Operator", "figure", "with_unit"]
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Bounds = Number | Mapping[Severity, Number]
+Bounds = Annotated[
+    Annotated[Number, Tag("number")] | Annotated[Mapping[Severity, Number], Tag("severities")],
+    Discriminator(lambda value: "severities" if isinstance(value, Mapping) else "number"),
+]
 """One number, or a number per severity."""
 
 Operator = Annotated[

@@ -32,6 +32,7 @@ __all__ = ["ExpressionCondition", "ValueSpec"]
 _GIVEN = ("source", "status", "score")
 _MACRO = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,")
 _TRIAL = {"source": Source("trial", tags=("trial",)), "status": "healthy", "score": 50.0}
+_SYNTAX = re.compile(r"<input>:\d+:(\d+): (.*?)(?: expecting .*)?$", re.MULTILINE)
 _UNDEFINED = "Undefined variable"
 
 
@@ -170,14 +171,15 @@ def _problem(text: str, names: Sequence[str]) -> str:
     try:
         program = _compiled(text)
     except ValueError as error:
-        return " ".join(str(error).removeprefix(f"Failed to parse expression '{text}': ").split())
+        found = _SYNTAX.search(str(error))
+        return f"{found[2]} at column {found[1]}" if found else str(error)
     except BaseException as error:
         return _reason(error)
     known = {*_GIVEN, *names}
     strange = [name for name in program.variables() if name not in known | set(_MACRO.findall(text))]
     if strange:
         hint = nearest(strange[0], known)
-        return f"there is no {strange[0]!r}" + (f"; did you mean {hint!r}?" if hint else f"; known: {', '.join(known)}")
+        return f"there is no {strange[0]!r}" + (f"; did you mean {hint!r}?" if hint else f"; known: {', '.join(sorted(known))}")
     variables = {**_TRIAL, "source": _told(_TRIAL["source"]), **dict.fromkeys(names, 1.0)}  # type: ignore[arg-type]
     try:
         found = program.execute(variables)

@@ -19,9 +19,7 @@ class NotCondition(Condition):
     """Holds while the other condition holds at no severity; it has no severities of its own."""
 
     model_config = ConfigDict(defer_build=True)
-    examples: ClassVar[tuple[str, ...]] = (
-        "{kind: all, of: [{kind: status}, {kind: not, of: {kind: status, source: gateway}}]}",
-    )
+    examples: ClassVar[tuple[str, ...]] = ("{kind: not, of: {kind: status, source: gateway}}",)
 
     kind: Literal["not"]
     of: AnyCondition = Field(description="The condition.")

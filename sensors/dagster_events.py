@@ -4,11 +4,12 @@ A failed asset check does not fail a run, so both are read: evaluations of asset
 or succeeded. Our own are left out: a source's health reaches the rules without Dagster.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
 from dagster import DagsterEventType, EventLogRecord, EventRecordsFilter
+from dagster._core.storage.event_log import SqlEventLogStorage
 
 from assets.sources import source_keys
 from assets.status_reports import CHECK_NAME
@@ -58,13 +59,23 @@ def _text(seen: dict[str, int]) -> str:
 
 
 def _newest(instance: dg.DagsterInstance, kind: DagsterEventType) -> int:
-    records = instance.event_log_storage.get_event_records(EventRecordsFilter(kind), limit=1, ascending=False)
+    records = _records(instance, EventRecordsFilter(kind), 1, ascending=False)
     return records[0].storage_id if records else 0
 
 
-def _after(instance: dg.DagsterInstance, kind: DagsterEventType, seen: int) -> list[EventLogRecord]:
-    wanted = EventRecordsFilter(kind, after_cursor=seen)
-    return list(instance.event_log_storage.get_event_records(wanted, limit=_LIMIT, ascending=True))
+def _after(instance: dg.DagsterInstance, kind: DagsterEventType, seen: int) -> Sequence[EventLogRecord]:
+    return _records(instance, EventRecordsFilter(kind, after_cursor=seen), _LIMIT, ascending=True)
+
+
+def _records(
+    instance: dg.DagsterInstance, wanted: EventRecordsFilter, limit: int, *, ascending: bool
+) -> Sequence[EventLogRecord]:
+    # SQLite keeps a database per run and mirrors these events into one of them all, whose ids grow. Its own
+    # method of this name asks run by run and takes no id; Dagster reads the mirror as we do here.
+    storage = instance.event_log_storage
+    if isinstance(storage, SqlEventLogStorage):
+        return SqlEventLogStorage.get_event_records(storage, wanted, limit, ascending)
+    return storage.get_event_records(wanted, limit, ascending)
 
 
 def _samples(record: EventLogRecord) -> Iterator[Sample]:

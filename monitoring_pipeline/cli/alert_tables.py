@@ -49,7 +49,7 @@ def state_text(view: AlertView) -> str:
     """The state with what is behind it: who acknowledged, that it flaps."""
     alert = view.alert
     words = alert.state.value
-    if alert.acknowledged is not None:
+    if alert.state == "acknowledged":
         words += f" by {alert.acknowledged_by}"
     return words + (" (flapping)" if alert.flapping else "")
 

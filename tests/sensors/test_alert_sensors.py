@@ -120,10 +120,16 @@ def foreign(is_broken: list[bool]) -> dg.Definitions:
     return dg.Definitions([invoices], asset_checks=[rows], jobs=[nightly])
 
 
-def test_checks_and_runs_of_other_code_locations_become_alerts(monitoring: Monitoring) -> None:
+@pytest.mark.parametrize("kept", ["in memory", "on disk"])
+def test_checks_and_runs_of_other_code_locations_become_alerts(
+    monitoring: Monitoring, kept: str, tmp_path: Path
+) -> None:
     is_broken: list[bool] = []
     definitions = foreign(is_broken)
-    with dg.DagsterInstance.ephemeral() as instance:
+    folder = tmp_path / "home"
+    folder.mkdir()
+    home = dg.DagsterInstance.local_temp(str(folder)) if kept == "on disk" else None
+    with home or dg.DagsterInstance.ephemeral() as instance:
         cursor = None
 
         def look() -> None:

@@ -106,7 +106,7 @@ class Answer(NamedTuple):
     """
 
     value: float | None
-    count: int = 0
+    count: int = 0  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
     newest: tuple[float, ...] = ()
     last_us: int | None = None
     unit: str = ""

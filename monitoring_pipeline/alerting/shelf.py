@@ -168,7 +168,7 @@ class Shelves:
         found = []
         for points in (self.large.points, self.small.points):
             kept = points.moment > moment
-            found.append(Points(*(column[kept] for column in points)))
+            found.append(Points(points.stream[kept], points.moment[kept], points.id[kept], points.value[kept]))
         return Shelves.of(found)
 
     def spans(self, stream: Integers, since: Integers, upto: Integers) -> list[Span]:

@@ -225,13 +225,13 @@ def test_loaded_advanced_and_published_points_answer_alike(
     load_hot(store, tmp_path / "w.duckdb", LATER)
     publish(store, tmp_path / "w.duckdb", tmp_path / "p.duckdb", LATER)
     insert_rows(store, hot)
-    windows = Windows.open(store, tmp_path / "p.duckdb", asked, minutes(25), since=minutes(0))
+    windows = Windows.open(store, tmp_path / "p.duckdb", asked, minutes(12), since=minutes(4))
     try:
         insert_rows(store, new)
         with store.read() as connection:
             windows.advance(connection)
             assert windows.advance(connection) == 0
-        check_all(windows, points, [(each, minutes(n)) for each in asked for n in (0, 4, 12)])
+        check_all(windows, points, [(each, minutes(n)) for each in asked for n in (4, 6, 12)])
     finally:
         windows.close()
 
@@ -271,6 +271,18 @@ def test_advancing_twice_in_one_transaction_is_undone_as_a_whole(store: Operatio
             assert windows.advance(connection) == 1
         raise RuntimeError
     assert count_of(windows, query()) == 0
+
+
+def test_a_second_transaction_on_the_same_connection_is_undone_alone(store: OperationalStore, published: Path) -> None:
+    windows = Windows.open(store, published, [query()], minutes(10))
+    with store.engine.connect() as connection:
+        for number in (1, 2):
+            with connection.begin() as transaction:
+                connection.execute(insert(tables.samples), [at(number)])
+                windows.advance(connection)
+                if number == 2:
+                    transaction.rollback()
+    assert count_of(windows, query()) == 1
 
 
 def test_a_later_rollback_does_not_touch_what_was_committed(store: OperationalStore, published: Path) -> None:
@@ -433,6 +445,44 @@ def test_many_moments_of_queries_over_several_streams_stay_whole(monkeypatch: py
     ]
     asked = [query("m", kind, window=timedelta(minutes=2)) for kind in (Aggregation.SUM, Aggregation.RATE)]
     check_all(Windows.over(points, asked), points, [(each, minutes(n / 8)) for each in asked for n in range(90)])
+
+
+EVERY = [
+    query("m", kind, window=timedelta(minutes=3), newest=3) for kind in kinds_of(query())
+] + [of_results(kind, check=check) for kind in kinds_of(of_results(Aggregation.LAST)) for check in ("", "a")]  # fmt: skip
+
+
+def wave(count: int) -> list[Point]:
+    """Points of three checks that go up and down, a second or so apart; every third is a result."""
+    points = []
+    for number in range(1, count + 1):
+        series = Series.SAMPLES if number % 3 else Series.RESULTS
+        value = float(number * 7919 % 101 if number % 3 else number * 7919 % 4)
+        metric = "m" if number % 3 else ""
+        moment = T0 + timedelta(seconds=number * 31 % 600)
+        points.append(Point(series, "s", "abc"[number % 5 % 3], metric, moment, value, number))
+    return points
+
+
+def test_very_many_rows_are_aggregated_apart_and_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitoring_pipeline.alerting.asking._MANY", 10)
+    points = wave(200)
+    check_all(Windows.over(points, EVERY), points, [(each, minutes(n)) for each in EVERY for n in (1, 4, 9)])
+
+
+def test_what_comes_in_little_by_little_is_sorted_in(
+    store: OperationalStore, published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitoring_pipeline.alerting.shelf._SMALL", 20)
+    monkeypatch.setattr("monitoring_pipeline.alerting.shelf._SHARE", 3)
+    points = wave(200)
+    windows = Windows.open(store, published, EVERY, minutes(10))
+    for begin in range(0, 200, 8):
+        insert_rows(store, points[begin : begin + 8])
+        with store.read() as connection:
+            windows.advance(connection)
+        known = points[: begin + 8]
+        check_all(windows, known, [(each, minutes(n)) for each in EVERY for n in (4, 9)])
 
 
 def test_nothing_asked_imports_nothing() -> None:

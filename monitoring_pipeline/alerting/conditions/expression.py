@@ -179,7 +179,8 @@ def _problem(text: str, names: Sequence[str]) -> str:
     strange = [name for name in program.variables() if name not in known | set(_MACRO.findall(text))]
     if strange:
         hint = nearest(strange[0], known)
-        return f"there is no {strange[0]!r}" + (f"; did you mean {hint!r}?" if hint else f"; known: {', '.join(sorted(known))}")
+        other = f"did you mean {hint!r}?" if hint else f"known: {', '.join(sorted(known))}"
+        return f"there is no {strange[0]!r}; {other}"
     variables = {**_TRIAL, "source": _told(_TRIAL["source"]), **dict.fromkeys(names, 1.0)}  # type: ignore[arg-type]
     try:
         found = program.execute(variables)

@@ -26,10 +26,10 @@ from typing import Any
 
 from bench.figures import Row, file_system, quantile_rows
 from bench.table import arguments, show
-from monitoring_pipeline.alerting.channel import Channel
-from monitoring_pipeline.alerting.channels.webhook import WebhookChannel
+from monitoring_pipeline.alerting.delivery.channel import Channel
+from monitoring_pipeline.alerting.delivery.channels.webhook import WebhookChannel
+from monitoring_pipeline.alerting.delivery.outbox import Outbox
 from monitoring_pipeline.alerting.message import AlertFacts, Kind, Message
-from monitoring_pipeline.alerting.outbox import Outbox
 from monitoring_pipeline.alerting.spec import Plan
 from monitoring_pipeline.clock import system_clock
 from monitoring_pipeline.records import AlertState, Severity

@@ -23,10 +23,10 @@ from sqlalchemy import insert, text
 
 from bench.figures import Row, file_system, quantile_rows
 from bench.table import arguments, show
-from monitoring_pipeline.alerting import reference
-from monitoring_pipeline.alerting.condition import Aggregation, Condition, Query, Series, Subject
-from monitoring_pipeline.alerting.observe import Windows
-from monitoring_pipeline.alerting.rule import Rule
+from monitoring_pipeline.alerting.rules import reference
+from monitoring_pipeline.alerting.rules.condition import Aggregation, Condition, Query, Series, Subject
+from monitoring_pipeline.alerting.rules.observe import Windows
+from monitoring_pipeline.alerting.rules.rule import Rule
 from monitoring_pipeline.clock import system_clock, to_us
 from monitoring_pipeline.records import Source, Status
 from monitoring_pipeline.store import tables

@@ -29,9 +29,9 @@ from monitoring_pipeline.store.operational import OperationalStore
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from monitoring_pipeline.alerting.channel import Sent
+    from monitoring_pipeline.alerting.delivery.channel import Sent
+    from monitoring_pipeline.alerting.delivery.outbox import Drained
     from monitoring_pipeline.alerting.links import Links
-    from monitoring_pipeline.alerting.outbox import Drained
     from monitoring_pipeline.alerting.run import Alerting
     from monitoring_pipeline.checks.run import Room, Served
     from monitoring_pipeline.reports import Overview

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from monitoring_pipeline.alerting import rule_tests
-from monitoring_pipeline.alerting.condition import Subject
-from monitoring_pipeline.alerting.defaults import default_rules
+from monitoring_pipeline.alerting.delivery.selftest import test_message as a_test_message
 from monitoring_pipeline.alerting.pipeline import STAGES
-from monitoring_pipeline.alerting.selftest import test_message as a_test_message
+from monitoring_pipeline.alerting.rules import rule_tests
+from monitoring_pipeline.alerting.rules.condition import Subject
+from monitoring_pipeline.alerting.rules.defaults import default_rules
 from monitoring_pipeline.alerting.spec import Plan
 from monitoring_pipeline.alerting.stage import Why
 from monitoring_pipeline.app import Monitoring
@@ -23,7 +23,7 @@ from monitoring_pipeline.checks.check import check_kinds
 from monitoring_pipeline.config import load_config
 from monitoring_pipeline.errors import ConfigError
 from monitoring_pipeline.records import Source
-from tests.alerting.channels.receiver import NOW, Receiver, sending
+from tests.alerting.delivery.channels.receiver import NOW, Receiver, sending
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md")])

@@ -1,6 +1,7 @@
 """From a result to the right person: rules -> transitions -> stages -> notifications -> channels.
 
-`run.py` is the front door: `judge` inside the transaction that records results, `deliver` beside it.
-`rule.py` and `condition.py` say when to alert, `life.py` what happens to an alert, `stages/` who hears
-of it, `outbox.py` and `channels/` how. What a check is or how it is executed does not belong here.
+`run.py` is the front door: `judge` inside the transaction that records results, `work` beside it.
+`rules/` says when to alert and what happens to an alert, `stages/` (listed in `pipeline.py`) who hears of it
+and when, `people/` whom that means, `delivery/` how it gets there. `actions.py` is what people do to alerts.
+What a check is or how it is executed does not belong here.
 """

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from monitoring_pipeline.alerting.recipients import Recipient
+from monitoring_pipeline.alerting.people.recipients import Recipient
 from monitoring_pipeline.alerting.stage import Batch, Bundle, Letter, Stage, World
 from monitoring_pipeline.alerting.stages.address import address
 from monitoring_pipeline.alerting.stages.dedup import dedup

@@ -22,12 +22,13 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from monitoring_pipeline.alerting import escalation, pipeline
-from monitoring_pipeline.alerting.channel import SeriesOf
-from monitoring_pipeline.alerting.defaults import OWN_SOURCES
-from monitoring_pipeline.alerting.evaluate import Evaluator, Instance
-from monitoring_pipeline.alerting.observe import Windows
-from monitoring_pipeline.alerting.outbox import Drained, Outbox
+from monitoring_pipeline.alerting import pipeline
+from monitoring_pipeline.alerting.delivery.channel import SeriesOf
+from monitoring_pipeline.alerting.delivery.outbox import Drained, Outbox
+from monitoring_pipeline.alerting.people import escalation
+from monitoring_pipeline.alerting.rules.defaults import OWN_SOURCES
+from monitoring_pipeline.alerting.rules.evaluate import Evaluator, Instance
+from monitoring_pipeline.alerting.rules.observe import Windows
 from monitoring_pipeline.alerting.spec import Plan
 from monitoring_pipeline.alerting.world import World
 from monitoring_pipeline.checks.spec import NetworksSpec

@@ -14,11 +14,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from monitoring_pipeline.alerting.channel import Channel, RateLimit
-from monitoring_pipeline.alerting.recurrence import check_rule
-from monitoring_pipeline.alerting.rule import Rule
+from monitoring_pipeline.alerting.delivery.channel import Channel, RateLimit
+from monitoring_pipeline.alerting.people.recurrence import check_rule
+from monitoring_pipeline.alerting.people.wall import DayTime, Moment, moment
+from monitoring_pipeline.alerting.rules.rule import Rule
 from monitoring_pipeline.alerting.selector import Matcher, Selector
-from monitoring_pipeline.alerting.wall import DayTime, Moment, moment
 from monitoring_pipeline.checks.deadlines import Cron, Zone
 from monitoring_pipeline.clock import Duration, format_duration
 from monitoring_pipeline.records import Severity

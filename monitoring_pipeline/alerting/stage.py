@@ -16,7 +16,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from monitoring_pipeline.alerting.message import Kind
-from monitoring_pipeline.alerting.recipients import Recipient
+from monitoring_pipeline.alerting.people.recipients import Recipient
 from monitoring_pipeline.alerting.world import Links, World
 from monitoring_pipeline.records import Alert, AlertMode, AlertState, Severity, Transition
 from monitoring_pipeline.store import alerts as stored

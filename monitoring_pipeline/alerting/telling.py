@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from monitoring_pipeline.alerting.message import AlertFacts, Kind, Message
+from monitoring_pipeline.alerting.rules.threshold import with_unit
 from monitoring_pipeline.alerting.stage import Bundle
-from monitoring_pipeline.alerting.threshold import with_unit
 from monitoring_pipeline.alerting.world import World
 from monitoring_pipeline.records import Alert, AlertState, Severity
 from monitoring_pipeline.store.told import newest_changes

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
-from monitoring_pipeline.alerting.rule import Rule
+from monitoring_pipeline.alerting.rules.rule import Rule
 from monitoring_pipeline.alerting.selector import Matcher
 from monitoring_pipeline.alerting.spec import Plan, Route
 from monitoring_pipeline.records import Alert, Source

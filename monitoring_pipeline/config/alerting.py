@@ -12,9 +12,9 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from monitoring_pipeline.alerting.channel import Channel, channel_kinds
-from monitoring_pipeline.alerting.defaults import default_rules
-from monitoring_pipeline.alerting.rule import Rule
+from monitoring_pipeline.alerting.delivery.channel import Channel, channel_kinds
+from monitoring_pipeline.alerting.rules.defaults import default_rules
+from monitoring_pipeline.alerting.rules.rule import Rule
 from monitoring_pipeline.alerting.spec import (
     AlertingSpec,
     EscalationSpec,
@@ -146,7 +146,7 @@ def _placed(spec: SpecT, fields: Fields, folder: Path, problems: Problems) -> Wr
     written = Written(anchored(spec, folder), fields)
     calendar = getattr(written.spec, "calendar", None)
     if isinstance(calendar, Path):
-        from monitoring_pipeline.alerting import calendars
+        from monitoring_pipeline.alerting.people import calendars
 
         fault = calendars.fault(calendar)
         if fault is not None:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from monitoring_pipeline.alerting.condition import Condition, condition_kinds
+from monitoring_pipeline.alerting.rules.condition import Condition, condition_kinds
 from monitoring_pipeline.config.nodes import Fields, Node, Scalar
 from monitoring_pipeline.config.problems import Problems, choices, hint, quoted
 from monitoring_pipeline.kinds import Kinds

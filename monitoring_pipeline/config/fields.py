@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from monitoring_pipeline.alerting.rule import Rule
+from monitoring_pipeline.alerting.rules.rule import Rule
 from monitoring_pipeline.alerting.spec import (
     AlertingSpec,
     EscalationSpec,

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, SecretStr
 
 from monitoring_pipeline import __version__
-from monitoring_pipeline.alerting.channel import channel_kinds
-from monitoring_pipeline.alerting.condition import condition_kinds
+from monitoring_pipeline.alerting.delivery.channel import channel_kinds
+from monitoring_pipeline.alerting.rules.condition import condition_kinds
 from monitoring_pipeline.alerting.spec import Plan
 from monitoring_pipeline.checks.check import BoundCheck, Check, check_kinds
 from monitoring_pipeline.checks.spec import ExecutionSpec

@@ -14,10 +14,10 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel
 
-from monitoring_pipeline.alerting.channel import Channel, RateLimit, channel_kinds
-from monitoring_pipeline.alerting.condition import Condition, condition_kinds
-from monitoring_pipeline.alerting.defaults import default_rules
-from monitoring_pipeline.alerting.rule import FlapSpec, Rule
+from monitoring_pipeline.alerting.delivery.channel import Channel, RateLimit, channel_kinds
+from monitoring_pipeline.alerting.rules.condition import Condition, condition_kinds
+from monitoring_pipeline.alerting.rules.defaults import default_rules
+from monitoring_pipeline.alerting.rules.rule import FlapSpec, Rule
 from monitoring_pipeline.alerting.selector import Selector
 from monitoring_pipeline.checks.check import Check, check_kinds
 from monitoring_pipeline.config.field_tables import FieldTables

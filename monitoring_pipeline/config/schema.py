@@ -7,8 +7,8 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from monitoring_pipeline.alerting.channel import channel_kinds
-from monitoring_pipeline.alerting.condition import condition_kinds
+from monitoring_pipeline.alerting.delivery.channel import channel_kinds
+from monitoring_pipeline.alerting.rules.condition import condition_kinds
 from monitoring_pipeline.checks.check import check_kinds
 from monitoring_pipeline.config.fields import ComponentFields, HeadFields, SourceEntry, TemplateFields
 

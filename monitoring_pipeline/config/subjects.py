@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from monitoring_pipeline.alerting.defaults import OWN_SOURCES
-from monitoring_pipeline.alerting.rule import Rule
+from monitoring_pipeline.alerting.rules.defaults import OWN_SOURCES
+from monitoring_pipeline.alerting.rules.rule import Rule
 from monitoring_pipeline.alerting.selector import Selector
 from monitoring_pipeline.checks.check import BoundCheck, Check
 from monitoring_pipeline.clock import format_duration

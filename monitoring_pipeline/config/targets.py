@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from monitoring_pipeline.alerting.channel import Channel, channel_kinds
+from monitoring_pipeline.alerting.delivery.channel import Channel, channel_kinds
 from monitoring_pipeline.config.documents import NAMED, Document
 from monitoring_pipeline.config.nodes import Fields, Items, Node, Scalar
 from monitoring_pipeline.config.problems import Problems, at, choices, hint, quoted

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from monitoring_pipeline.alerting.channel import Channel
+from monitoring_pipeline.alerting.delivery.channel import Channel
 from monitoring_pipeline.clock import from_us
 from monitoring_pipeline.store import deliveries
 from monitoring_pipeline.store.channels import ChannelState, channels_by_name

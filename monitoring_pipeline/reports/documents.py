@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from monitoring_pipeline.alerting.oncall import Shift, Why
+from monitoring_pipeline.alerting.people.oncall import Shift, Why
 from monitoring_pipeline.alerting.spec import Plan
 from monitoring_pipeline.records import Alert, Transition
 from monitoring_pipeline.reports.alerts import AlertDetail, AlertView, EscalationView

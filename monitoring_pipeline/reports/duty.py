@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from monitoring_pipeline.alerting import oncall, windows
-from monitoring_pipeline.alerting.oncall import Shift
+from monitoring_pipeline.alerting.people import oncall, windows
+from monitoring_pipeline.alerting.people.oncall import Shift
+from monitoring_pipeline.alerting.people.windows import Window
 from monitoring_pipeline.alerting.spec import MaintenanceSpec, Plan, RotaSpec
-from monitoring_pipeline.alerting.windows import Window
 from monitoring_pipeline.errors import NotFound
 from monitoring_pipeline.store.operational import OperationalStore
 from monitoring_pipeline.store.overrides import Override, list_overrides

@@ -14,8 +14,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monitoring_pipeline.alerting.condition import Answer, Observation, Query, Subject, Truth
-from monitoring_pipeline.alerting.rule import Rule
+from monitoring_pipeline.alerting.rules.condition import Answer, Observation, Query, Subject, Truth
+from monitoring_pipeline.alerting.rules.rule import Rule
 from monitoring_pipeline.alerting.selector import Matcher
 from monitoring_pipeline.alerting.spec import Plan
 from monitoring_pipeline.clock import format_duration
@@ -193,7 +193,7 @@ class _Asked:
 def _rules(
     here: Installed, source: Source, at: datetime, now: datetime, facts: _Past, then: Sequence[AlertThen]
 ) -> list[RuleThen]:
-    from monitoring_pipeline.alerting.observe import Windows
+    from monitoring_pipeline.alerting.rules.observe import Windows
 
     meant = [rule for rule in here.plan.rules if rule.sources.admits(source)]
     off = [rule for rule in meant if rule.mode == "off"]
@@ -282,7 +282,7 @@ def _silences(connection: Connection, source: Source, at: datetime) -> Iterator[
 
 
 def _windows(plan: Plan, source: Source, at: datetime) -> Iterator[Muting]:
-    from monitoring_pipeline.alerting import windows
+    from monitoring_pipeline.alerting.people import windows
 
     if not plan.maintenance:
         return

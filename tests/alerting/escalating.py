@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from sqlalchemy import insert, select, update
 
-from monitoring_pipeline.alerting import escalation
-from monitoring_pipeline.alerting.channel import Channel
+from monitoring_pipeline.alerting.delivery.channel import Channel
+from monitoring_pipeline.alerting.people import escalation
 from monitoring_pipeline.alerting.spec import (
     AlertingSpec,
     EscalationSpec,

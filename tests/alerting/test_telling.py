@@ -12,7 +12,7 @@ from sqlalchemy import insert
 
 from monitoring_pipeline.alerting.links import Links
 from monitoring_pipeline.alerting.message import AlertFacts, Kind, Message
-from monitoring_pipeline.alerting.rule import Rule
+from monitoring_pipeline.alerting.rules.rule import Rule
 from monitoring_pipeline.alerting.spec import Plan
 from monitoring_pipeline.alerting.stage import Bundle
 from monitoring_pipeline.alerting.telling import Telling, digest_title, key_of, title

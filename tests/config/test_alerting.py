@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from monitoring_pipeline.alerting.channel import Channel, channel_kinds
-from monitoring_pipeline.alerting.condition import Condition, condition_kinds
-from monitoring_pipeline.alerting.defaults import default_rules
-from monitoring_pipeline.alerting.rule import Rule
+from monitoring_pipeline.alerting.delivery.channel import Channel, channel_kinds
+from monitoring_pipeline.alerting.rules.condition import Condition, condition_kinds
+from monitoring_pipeline.alerting.rules.defaults import default_rules
+from monitoring_pipeline.alerting.rules.rule import Rule
 from monitoring_pipeline.config import alerting, dump_config, loading
 from monitoring_pipeline.config.validation import SLUG
 from monitoring_pipeline.kinds import Kinds

@@ -11,10 +11,10 @@ import pytest
 import yaml
 from pydantic import BaseModel, TypeAdapter
 
-from monitoring_pipeline.alerting.channel import channel_kinds
-from monitoring_pipeline.alerting.condition import AnyCondition, condition_kinds
-from monitoring_pipeline.alerting.defaults import default_rules
-from monitoring_pipeline.alerting.rule import Rule
+from monitoring_pipeline.alerting.delivery.channel import channel_kinds
+from monitoring_pipeline.alerting.rules.condition import AnyCondition, condition_kinds
+from monitoring_pipeline.alerting.rules.defaults import default_rules
+from monitoring_pipeline.alerting.rules.rule import Rule
 from monitoring_pipeline.alerting.selector import Matcher, Selector
 from monitoring_pipeline.checks.check import check_kinds
 from monitoring_pipeline.config.fields import ComponentFields, HeadFields, SourceEntry

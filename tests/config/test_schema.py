@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from monitoring_pipeline.alerting.channel import channel_kinds
-from monitoring_pipeline.alerting.condition import condition_kinds
+from monitoring_pipeline.alerting.delivery.channel import channel_kinds
+from monitoring_pipeline.alerting.rules.condition import condition_kinds
 from monitoring_pipeline.checks.check import check_kinds
 from monitoring_pipeline.config import config_schema
 from monitoring_pipeline.discovery.alerting import ALERTING

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from monitoring_pipeline.alerting.defaults import default_rules
+from monitoring_pipeline.alerting.rules.defaults import default_rules
 from monitoring_pipeline.config import Config, load_config
 from monitoring_pipeline.discovery.alerting import ALERTING
 from monitoring_pipeline.discovery.found import Found

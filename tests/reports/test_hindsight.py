@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from monitoring_pipeline.alerting import actions
-from monitoring_pipeline.alerting.rule import Rule
+from monitoring_pipeline.alerting.rules.rule import Rule
 from monitoring_pipeline.alerting.selector import Matcher
 from monitoring_pipeline.alerting.spec import MaintenanceSpec, Plan
 from monitoring_pipeline.records import Severity, Source, Status

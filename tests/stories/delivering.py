@@ -26,10 +26,10 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, select
 
-from monitoring_pipeline.alerting.channel import Channel, SendContext, Sent, Undelivered
-from monitoring_pipeline.alerting.delivery_worker import Worker
+from monitoring_pipeline.alerting.delivery.channel import Channel, SendContext, Sent, Undelivered
+from monitoring_pipeline.alerting.delivery.outbox import Outbox
+from monitoring_pipeline.alerting.delivery.worker import Worker
 from monitoring_pipeline.alerting.message import Kind, Message
-from monitoring_pipeline.alerting.outbox import Outbox
 from monitoring_pipeline.alerting.spec import Plan
 from monitoring_pipeline.clock import system_clock
 from monitoring_pipeline.records import Severity

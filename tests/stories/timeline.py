@@ -20,12 +20,12 @@ from typing import Any, Self
 
 from sqlalchemy import Connection
 
-from monitoring_pipeline.alerting.outbox import Outbox
+from monitoring_pipeline.alerting.delivery.outbox import Outbox
 from monitoring_pipeline.app import Monitoring
 from monitoring_pipeline.checks.record import record
 from monitoring_pipeline.records import Alert, AlertState, Result, Status
 from monitoring_pipeline.store import alerts as stored
-from tests.alerting.channels.receiver import Received, Receiver
+from tests.alerting.delivery.channels.receiver import Received, Receiver
 
 __all__ = ["START", "Heard", "Timeline"]
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from monitoring_pipeline.alerting.message import Kind
 from monitoring_pipeline.alerting.owed import Owed
-from monitoring_pipeline.alerting.recipients import Recipient, Resolved, look_up
+from monitoring_pipeline.alerting.people.recipients import Recipient, Resolved, look_up
 from monitoring_pipeline.alerting.stage import Batch, Bundle, Letter, Place, Verdict, Why
 from monitoring_pipeline.store import outbox
 from monitoring_pipeline.store.groups import Group

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from monitoring_pipeline.alerting import windows
+from monitoring_pipeline.alerting.people import windows
 from monitoring_pipeline.alerting.stage import Batch, Reason, Verdict
 from monitoring_pipeline.alerting.stages.mute import ask
 from monitoring_pipeline.alerting.stages.silence import Silences

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from monitoring_pipeline.alerting.hours import quiet
 from monitoring_pipeline.alerting.message import Kind
+from monitoring_pipeline.alerting.people.hours import quiet
 from monitoring_pipeline.alerting.spec import PersonSpec, Plan, TeamSpec
 from monitoring_pipeline.alerting.stage import Batch, Letter, Verdict, Why
 from monitoring_pipeline.records import Severity

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from monitoring_pipeline.alerting.message import Kind
 from monitoring_pipeline.alerting.owed import Owed
-from monitoring_pipeline.alerting.recipients import Recipient
+from monitoring_pipeline.alerting.people.recipients import Recipient
 from monitoring_pipeline.alerting.stage import Batch, Fold, Verdict
 from monitoring_pipeline.records import AlertState
 from monitoring_pipeline.store import outbox

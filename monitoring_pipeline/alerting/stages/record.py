@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from monitoring_pipeline.alerting import escalation
 from monitoring_pipeline.alerting.message import Kind
+from monitoring_pipeline.alerting.people import escalation
 from monitoring_pipeline.alerting.stage import Batch, Bundle
 from monitoring_pipeline.alerting.stages.group import next_message, spec_of
 from monitoring_pipeline.records import AlertState

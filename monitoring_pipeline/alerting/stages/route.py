@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from monitoring_pipeline.alerting.hours import within
-from monitoring_pipeline.alerting.life import Reason as Change
+from monitoring_pipeline.alerting.people.hours import within
+from monitoring_pipeline.alerting.rules.life import Reason as Change
 from monitoring_pipeline.alerting.spec import Route
 from monitoring_pipeline.alerting.stage import Batch, Verdict
 from monitoring_pipeline.records import Alert, AlertMode, AlertState, Transition

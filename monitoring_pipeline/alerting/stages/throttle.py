@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from monitoring_pipeline.alerting.channel import RateLimit
+from monitoring_pipeline.alerting.delivery.channel import RateLimit
 from monitoring_pipeline.alerting.message import Kind
 from monitoring_pipeline.alerting.stage import Batch, Fold, Letter
 from monitoring_pipeline.store.outbox import NotificationState

@@ -121,7 +121,7 @@ def _state(view: ChannelView) -> Text:
 @json_option
 def test(name: str, recipient: str, *, as_json: bool) -> int:
     """Sends a real test message through a channel now and says what became of it."""
-    from monitoring_pipeline.alerting.channel import Undelivered
+    from monitoring_pipeline.alerting.delivery.channel import Undelivered
     from monitoring_pipeline.cli import output
 
     with opened() as monitoring:

@@ -14,7 +14,7 @@ from monitoring_pipeline.cli.moments import DURATION, MOMENT, ending, until_opti
 from monitoring_pipeline.cli.opening import json_option, opened
 
 if TYPE_CHECKING:
-    from monitoring_pipeline.alerting.oncall import Shift
+    from monitoring_pipeline.alerting.people.oncall import Shift
     from monitoring_pipeline.alerting.spec import Plan
     from monitoring_pipeline.store.overrides import Override
 

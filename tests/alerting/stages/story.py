@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from sqlalchemy import select, update
 
 from monitoring_pipeline.alerting import pipeline
-from monitoring_pipeline.alerting.channel import Channel
+from monitoring_pipeline.alerting.delivery.channel import Channel
 from monitoring_pipeline.alerting.message import Message
 from monitoring_pipeline.alerting.spec import AlertingSpec, Plan
 from monitoring_pipeline.alerting.stage import World

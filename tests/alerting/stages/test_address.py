@@ -7,7 +7,7 @@ from typing import Any
 
 from monitoring_pipeline.alerting import pipeline
 from monitoring_pipeline.alerting.message import Kind
-from monitoring_pipeline.alerting.recipients import Recipient
+from monitoring_pipeline.alerting.people.recipients import Recipient
 from monitoring_pipeline.alerting.spec import PersonSpec, Plan, RotaSpec, TeamSpec
 from monitoring_pipeline.alerting.stage import Bundle
 from monitoring_pipeline.records import Severity, Source

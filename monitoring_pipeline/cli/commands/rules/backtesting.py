@@ -18,8 +18,8 @@ from monitoring_pipeline.cli.root import Refused
 from monitoring_pipeline.errors import NotFound
 
 if TYPE_CHECKING:
-    from monitoring_pipeline.alerting.backtest import Backtest, Incident
-    from monitoring_pipeline.alerting.rule import Rule
+    from monitoring_pipeline.alerting.rules.backtest import Backtest, Incident
+    from monitoring_pipeline.alerting.rules.rule import Rule
     from monitoring_pipeline.app import Monitoring
 
 __all__ = ["backtest_rule"]
@@ -57,7 +57,7 @@ def backtest_rule(
     with opened() as monitoring:
         found = _replay(monitoring, _named(monitoring, rule_id), since, incidents_file)
     if plot is not None:
-        from monitoring_pipeline.alerting.backtest_plot import backtest_png
+        from monitoring_pipeline.alerting.rules.backtest_plot import backtest_png
 
         plot.write_bytes(backtest_png(found))
     if as_json:
@@ -75,7 +75,7 @@ def _named(monitoring: Monitoring, rule_id: str) -> Rule:
 
 
 def _replay(monitoring: Monitoring, rule: Rule, since: timedelta, incidents_file: Path | None) -> Backtest:
-    from monitoring_pipeline.alerting.backtest import backtest
+    from monitoring_pipeline.alerting.rules.backtest import backtest
 
     incidents = None if incidents_file is None else list(_incidents(incidents_file))
     config = monitoring.config
@@ -87,7 +87,7 @@ def _replay(monitoring: Monitoring, rule: Rule, since: timedelta, incidents_file
 
 
 def _incidents(file: Path) -> Iterator[Incident]:
-    from monitoring_pipeline.alerting.backtest import Incident
+    from monitoring_pipeline.alerting.rules.backtest import Incident
 
     with file.open(newline="") as lines:
         for number, row in enumerate(csv.DictReader(lines), 2):

@@ -10,7 +10,7 @@ from monitoring_pipeline.cli import exits
 from monitoring_pipeline.cli.opening import json_option, opened
 
 if TYPE_CHECKING:
-    from monitoring_pipeline.alerting.rule import Rule
+    from monitoring_pipeline.alerting.rules.rule import Rule
     from monitoring_pipeline.app import Monitoring
 
 __all__ = ["list_rules"]

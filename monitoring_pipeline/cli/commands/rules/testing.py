@@ -12,7 +12,7 @@ from monitoring_pipeline.cli import exits
 from monitoring_pipeline.cli.opening import existing_config_file, json_option
 
 if TYPE_CHECKING:
-    from monitoring_pipeline.alerting.rule_tests import Outcome
+    from monitoring_pipeline.alerting.rules.rule_tests import Outcome
 
 __all__ = ["test"]
 
@@ -54,7 +54,7 @@ def test(files: tuple[Path, ...], *, as_json: bool) -> int:
 
 
 def _run(files: Sequence[Path]) -> list[Outcome]:
-    from monitoring_pipeline.alerting.rule_tests import Subject, run_cases
+    from monitoring_pipeline.alerting.rules.rule_tests import Subject, run_cases
     from monitoring_pipeline.config import load_config
 
     config = load_config(existing_config_file())
@@ -63,7 +63,7 @@ def _run(files: Sequence[Path]) -> list[Outcome]:
 
 
 def _cases(file: Path) -> Any:
-    from monitoring_pipeline.alerting.rule_tests import Document
+    from monitoring_pipeline.alerting.rules.rule_tests import Document
     from monitoring_pipeline.config import load_document
 
     return load_document(file, Document).tests

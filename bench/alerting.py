@@ -2,7 +2,8 @@
 
 Sources are broken one by one at random moments while everything else goes on. The time counts from the moment
 the failing probe finished, as the store has it, to the moment the receiver had the message; with waiting for the
-next probe it is a line of its own.
+next probe it is a line of its own. Afterwards this process, which serves nothing, reports numbers that a rule is
+about, as collectors and analysis do: those count from before they are recorded.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _LAST_S = 10.0
 class _Heard:
     at: float
     kind: str
-    sources: tuple[str, ...]
+    alerts: set[tuple[str, str]]
 
 
 def main() -> None:
@@ -61,9 +62,11 @@ def _measure(sources: int, interval_s: float, faults: int, pause_s: float) -> li
         with system_up(config):
             broken = _break_some(port, sources, faults, pause_s)
             time.sleep(interval_s + _LAST_S)
+            reported = _report_some(config, faults // 4, pause_s)
+            time.sleep(_LAST_S)
         heard = [_heard(line) for line in journal.read_text().splitlines()]
         failed = _first_failures(config.parent / ".busta" / "operational.db")
-    return _rows(broken, failed, heard)
+    return _rows(broken, failed, heard) + _reported_rows(reported, heard)
 
 
 @contextlib.contextmanager
@@ -87,6 +90,9 @@ version: 1
 name: Benchmark
 channels:
   hook: {{kind: webhook, url: "http://127.0.0.1:{port}/hook", storm_cap: null}}
+alerting: {{defaults: true}}
+rules:
+  - {{id: lag, when: {{kind: metric, metric: lag, aggregation: last, threshold: 10}}}}
 sources:
   - for_each: {{csv: sources.csv}}
     id: "{{id}}"
@@ -110,10 +116,25 @@ def _break_some(port: int, sources: int, faults: int, pause_s: float) -> dict[st
     return found
 
 
+def _report_some(config: Path, count: int, pause_s: float) -> dict[str, float]:
+    """Reports a number about so many sources; when, by source."""
+    from monitoring_pipeline.app import Monitoring
+    from monitoring_pipeline.records import Sample
+
+    luck, found = random.Random(2), {}
+    monitoring = Monitoring.open(config)
+    for source in luck.sample(monitoring.config.sources, min(count, len(monitoring.config.sources))):
+        time.sleep(luck.expovariate(1 / pause_s))
+        found[source.id] = time.time()
+        monitoring.report([Sample(source.id, "lag", monitoring.clock(), 99.0)])
+    monitoring.close()
+    return found
+
+
 def _heard(line: str) -> _Heard:
     at, _, body = line.partition(" ")
     message = json.loads(body)
-    return _Heard(float(at), message["kind"], tuple(alert["source"] for alert in message["alerts"]))
+    return _Heard(float(at), message["kind"], {(alert["rule"], alert["source"]) for alert in message["alerts"]})
 
 
 def _first_failures(path: Path) -> dict[str, float]:
@@ -123,12 +144,7 @@ def _first_failures(path: Path) -> dict[str, float]:
 
 
 def _rows(broken: dict[str, float], failed: dict[str, float], heard: list[_Heard]) -> list[Row]:
-    first: dict[str, float] = {}
-    counts: dict[str, int] = {}
-    for message in heard:
-        for source in message.sources if message.kind == "firing" else ():
-            first.setdefault(source, message.at)
-            counts[source] = counts.get(source, 0) + 1
+    first, counts = _first(heard, "source-critical")
     told = [name for name in broken if name in first and name in failed]
     return [
         ("sources broken", len(broken), ""),
@@ -137,6 +153,28 @@ def _rows(broken: dict[str, float], failed: dict[str, float], heard: list[_Heard
         ("told of though they were well", len(first.keys() - broken.keys()), ""),
         *quantile_rows("probe finished to webhook", [(first[n] - failed[n]) * 1000 for n in told], 0.5, 0.95, 0.99),
         *quantile_rows("fault to webhook", [(first[n] - broken[n]) * 1000 for n in told], 0.5, 0.95),
+    ]
+
+
+def _first(heard: list[_Heard], rule: str) -> tuple[dict[str, float], dict[str, int]]:
+    """When each source's alert of a rule was told first, and how often as firing."""
+    first: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    for message in heard:
+        for named, source in message.alerts if message.kind == "firing" else ():
+            if named == rule:
+                first.setdefault(source, message.at)
+                counts[source] = counts.get(source, 0) + 1
+    return first, counts
+
+
+def _reported_rows(reported: dict[str, float], heard: list[_Heard]) -> list[Row]:
+    first, _ = _first(heard, "lag")
+    told = [name for name in reported if name in first]
+    return [
+        ("numbers reported by another process", len(reported), ""),
+        ("told of", len(told), ""),
+        *quantile_rows("report to webhook", [(first[n] - reported[n]) * 1000 for n in told], 0.5, 0.95),
     ]
 
 

@@ -153,3 +153,18 @@ def test_results_of_the_future(run: Busta, config: Path) -> None:
     ahead.check_now(["shop-api/http"])
     ahead.close()
     assert verdicts(findings(run), "clock") == {"problem"}
+
+
+def test_it_tells_how_the_channels_do(run: Busta, config: Path) -> None:
+    assert findings(run)["alerts"] == [("warning", "no channel tells anybody away from this machine")]
+    hook = "{kind: webhook, url: 'http://127.0.0.1:1/', attempts: 1}"
+    config.write_text(config.read_text() + f"channels: {{board: {{kind: dashboard}}, hook: {hook}}}\n")
+    run("sources", "check", "shop-api")
+    assert findings(run)["channel hook"] == [("warning", "was never proven to work")]
+    assert run("channels", "test", "board").exit_code == exits.OK
+    run("channels", "test", "hook")
+    found = findings(run)
+    assert "alerts" not in found
+    assert found["channel board"][0][0] == "ok"
+    assert found["channel hook"][0][0] == "warning"
+    assert "failed 1 times in a row" in found["channel hook"][0][1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monitoring_pipeline.cli.examination import Examination
-from monitoring_pipeline.cli.examinations import clock, environment, stores, watching
+from monitoring_pipeline.cli.examinations import clock, environment, stores, telling, watching
 
 __all__ = ["EXAMINATIONS"]
 
@@ -19,6 +19,7 @@ EXAMINATIONS: tuple[Examination, ...] = (
     watching.runner,
     watching.dagster,
     watching.api,
+    telling.channels,
     clock.stored_future,
     clock.synchronised,
 )

@@ -102,7 +102,8 @@ class Answer(NamedTuple):
     """What a query found. `value` is None without values (but 0 for count), `newest` has the newest first.
 
     `count` is the number of values (of known results where unknown ones are left out). Values of one moment
-    are taken in the order in which they were recorded.
+    are taken in the order in which they were recorded. Where they come in several units, `unit` is the last
+    one by the alphabet.
     """
 
     value: float | None

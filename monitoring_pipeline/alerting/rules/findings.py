@@ -31,23 +31,25 @@ class Findings:
     count: Integers
     last: Integers
     value: Floats
+    unit: Integers
 
     @classmethod
-    def of(cls, spread: Spread, spans: Sequence[Span]) -> Findings:
+    def of(cls, spread: Spread, spans: Sequence[Span], units: Integers) -> Findings:
         """What the places of the points say alone: how many there are, and when the newest was."""
         import numpy as np
 
         offset = int(spread.place[0])
         places = spread.place - offset
         count = np.bincount(places, weights=sum(span.counts for span in spans)).astype(np.int64)
-        last = np.full(len(count), -1, dtype=np.int64)
+        last, unit = np.full(len(count), -1, dtype=np.int64), np.zeros(len(count), dtype=np.int64)
         for span in spans:
             np.maximum.at(last, places, span.last)
+            np.maximum.at(unit, places, np.where(span.counts > 0, units[spread.stream], 0))
         value = np.full(len(count), np.nan)
         counted = places[spread.code == _COUNT]
         value[counted] = count[counted]
         count[places[np.isin(spread.code, asking.OF_KNOWN)]] = 0  # until the unknown ones are left out
-        return cls(spread, spans, offset, count, last, value)
+        return cls(spread, spans, offset, count, last, value, unit)
 
     def aggregate(self, connection: Callable[[], DuckDBPyConnection]) -> None:
         """Fills in the aggregates."""
@@ -87,16 +89,16 @@ class Findings:
             )
         }
 
-    def rows(self) -> Iterator[tuple[int, int, int, float | None]]:
-        """Place, count, moment of the newest and aggregate of all that have points."""
+    def rows(self) -> Iterator[tuple[int, int, int, float | None, int]]:
+        """Place, count, moment of the newest, aggregate and unit of all that have points."""
         import numpy as np
 
         some = np.flatnonzero(self.last >= 0)
-        for place, count, last, value in zip(
+        for place, count, last, value, unit in zip(
             (some + self.offset).tolist(), self.count[some].tolist(), self.last[some].tolist(),
-            self.value[some].tolist(), strict=True,
+            self.value[some].tolist(), self.unit[some].tolist(), strict=True,
         ):  # fmt: skip
-            yield place, count, last, value if value == value else None
+            yield place, count, last, value if value == value else None, unit
 
     def _asked(self, codes: Sequence[int]) -> asking.Asked:
         """The points of the queries with these aggregations."""

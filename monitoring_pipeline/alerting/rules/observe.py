@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from sqlalchemy import Connection, event
 
-from monitoring_pipeline.alerting.rules.condition import Answer, Query
+from monitoring_pipeline.alerting.rules.condition import Aggregation, Answer, Query
 from monitoring_pipeline.alerting.rules.findings import Findings
 from monitoring_pipeline.alerting.rules.reference import Point
 from monitoring_pipeline.alerting.rules.shelf import Points, Shelves
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Windows"]
 
 log = structlog.get_logger(__name__)
+_NOTHING, _ZERO = Answer(None), Answer(0.0)
 _PRUNE_ROWS = 200_000
 _ROWS_AT_ONCE = 2_000_000
 
@@ -109,8 +110,7 @@ class Windows:
         if not asked:
             return []
         numbers = self._streams.numbers(query for query, _ in asked)
-        blanks = self._streams.blanks
-        answers = [blanks[number] for number in numbers]
+        answers = [_ZERO if query.aggregation is Aggregation.COUNT else _NOTHING for query, _ in asked]
         if self._shelves is not None and len(self._shelves):
             for spread, upto in self._portions(numbers, [moment for _, moment in asked]):
                 self._fill(answers, spread, upto)
@@ -197,12 +197,12 @@ class Windows:
     def _fill(self, answers: list[Answer], spread: Spread, upto: Integers) -> None:
         """Puts answers in the places of those queries that have points."""
         assert self._shelves is not None  # noqa: S101 - asked by `answer`
-        found = Findings.of(spread, self._shelves.spans(spread.stream, upto - spread.window, upto))
+        names, units = self._streams.units()
+        found = Findings.of(spread, self._shelves.spans(spread.stream, upto - spread.window, upto), units)
         found.aggregate(self._connection)
         newest = found.newest()
-        for place, count, last, value in found.rows():
-            blank = answers[place]
-            answers[place] = Answer(value, count, newest.get(place, ()), last, blank.unit)
+        for place, count, last, value, unit in found.rows():
+            answers[place] = Answer(value, count, newest.get(place, ()), last, names[unit])
 
     def _connection(self) -> DuckDBPyConnection:
         import duckdb

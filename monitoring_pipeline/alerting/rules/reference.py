@@ -59,7 +59,7 @@ def answer(points: Iterable[Point], query: Query, at: datetime) -> Answer:
         len(counted),
         newest,
         to_us(found[-1].time) if found else None,
-        _unit(points, query),
+        max((point.unit for point in found), default=""),
     )
 
 
@@ -89,10 +89,6 @@ def _is_meant(point: Point, query: Query) -> bool:
 
 def _order(point: Point) -> tuple[datetime, int]:
     return point.time, point.id
-
-
-def _unit(points: Iterable[Point], query: Query) -> str:
-    return max((point.unit for point in points if _is_meant(point, query)), default="")
 
 
 def _values(points: Sequence[Point]) -> list[float]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from monitoring_pipeline.alerting.rules.condition import Aggregation, Answer, Query
+from monitoring_pipeline.alerting.rules.condition import Aggregation, Query
 from monitoring_pipeline.store.points import Log, Stream, Wanted
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ Subject = tuple[str, str, str]
 class _Member(NamedTuple):
     number: int
     check: str
-    unit: str
     tags: Mapping[str, str]
 
 
@@ -62,11 +61,10 @@ class Numbers(dict[Stream, int]):
 
 
 class Streams:
-    """The queries that may be asked, and the streams seen. `blanks` are answers that found nothing, by query."""
+    """The queries that may be asked, and the streams seen."""
 
     def __init__(self, queries: Iterable[Query] = ()) -> None:
         self.queries: list[Query] = []
-        self.blanks: list[Answer] = []
         self.samples, self.results = Numbers("samples", self), Numbers("results", self)
         self._numbers: dict[Query, int] = {}
         # Hashing a query costs a microsecond: whoever asks with the very objects given here pays less.
@@ -77,6 +75,8 @@ class Streams:
         self._alike: dict[tuple[Any, ...], int] = {}
         self._streams_of: list[list[int]] = []
         self._arrays: Spread | None = None
+        self._units = [""]
+        self._ranked: tuple[list[str], Integers] | None = None
         for query in queries:
             self._kept.append(query)
             self._by_identity[id(query)] = self._number(query)
@@ -114,12 +114,24 @@ class Streams:
         alike = (log, stream.source, stream.check, stream.metric, stream.unit, tuple(sorted(tags.items())))
         if alike in self._alike:
             return self._alike[alike]
-        member = _Member(len(self._alike) + 1, stream.check, stream.unit, tags)
+        member = _Member(len(self._alike) + 1, stream.check, tags)
+        self._units.append(stream.unit)
+        self._ranked = None
         self._alike[alike] = member.number
         self._members[subject].append(member)
         for number in self._asking[subject]:
             self._join(number, member)
         return member.number
+
+    def units(self) -> tuple[list[str], Integers]:
+        """All units by the alphabet, and by a stream's number the place of its own among them."""
+        import numpy as np
+
+        if self._ranked is None:
+            names = sorted(set(self._units))
+            places = {name: place for place, name in enumerate(names)}
+            self._ranked = names, np.array([places[unit] for unit in self._units], dtype=np.int64)
+        return self._ranked
 
     def spread(self, numbers: Sequence[int]) -> Spread:
         """The queries of these numbers, each with its streams."""
@@ -142,7 +154,6 @@ class Streams:
             return found
         number = self._numbers[query] = len(self.queries)
         self.queries.append(query)
-        self.blanks.append(Answer(0.0 if query.aggregation is Aggregation.COUNT else None))
         self._streams_of.append([])
         subject = (query.series.value, query.source, query.metric)
         if subject not in self._asking:
@@ -159,8 +170,6 @@ class Streams:
         query = self.queries[number]
         if query.check in ("", member.check) and all(member.tags.get(name) == value for name, value in query.tags):
             self._streams_of[number].append(member.number)
-            blank = self.blanks[number]
-            self.blanks[number] = blank._replace(unit=max(blank.unit, member.unit))
             self._arrays = None
 
     def _table(self) -> Spread:

@@ -447,10 +447,8 @@ def test_many_moments_of_queries_over_several_streams_stay_whole(monkeypatch: py
     check_all(Windows.over(points, asked), points, [(each, minutes(n / 8)) for each in asked for n in range(90)])
 
 
-EVERY = [
-    *(query("m", kind, window=timedelta(minutes=3), newest=3) for kind in kinds_of(query())),
-    *(of_results(kind, check=check) for kind in kinds_of(of_results(Aggregation.LAST)) for check in ("", "a")),
-]
+EVERY = [query("m", kind, window=timedelta(minutes=3), newest=3) for kind in kinds_of(query())]
+EVERY += [of_results(kind, check=check) for kind in kinds_of(of_results(Aggregation.LAST)) for check in ("", "a")]
 
 
 def wave(count: int) -> list[Point]:

@@ -21,6 +21,7 @@ Clock = Callable[[], datetime]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_LONGEST = timedelta(days=36_525)
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|m|h|d|w)")
 
 
@@ -46,13 +47,23 @@ def parse_duration(text: str | float) -> timedelta:
     Raises ValueError with what is allowed.
     """
     if isinstance(text, (int, float)) and not isinstance(text, bool):
-        return timedelta(seconds=text)
+        return _lasting(text)
     stripped = str(text).strip().lower()
     if re.fullmatch(r"\d+(\.\d+)?", stripped):
-        return timedelta(seconds=float(stripped))
+        return _lasting(float(stripped))
     if not stripped or _PART.sub("", stripped).strip():
         raise ValueError("a duration is a number and a unit (us, ms, s, m, h, d, w), like 30s, 5m, 1h30m or 2d")
-    return timedelta(seconds=sum(float(n) * _SECONDS[unit] for n, unit in _PART.findall(stripped)))
+    return _lasting(sum(float(n) * _SECONDS[unit] for n, unit in _PART.findall(stripped)))
+
+
+def _lasting(seconds: float) -> timedelta:
+    try:
+        duration = timedelta(seconds=seconds)
+    except (OverflowError, ValueError):
+        duration = timedelta.max
+    if abs(duration) > _LONGEST:
+        raise ValueError("a duration of more than a hundred years is not meant")
+    return duration
 
 
 def format_duration(duration: timedelta) -> str:

@@ -44,6 +44,13 @@ rules:
     severity: warning
     mode: shadow
 
+  - id: monitoring-undelivered
+    description: Messages about alerts could not be delivered and were given up in the last hour.
+    sources: {source: monitoring}
+    when: {kind: metric, metric: dead_letters, window: 10m, threshold: 0}
+    severity: error
+    mode: shadow
+
   # Whatever else runs in this Dagster: jobs that fail, and asset checks that do not pass (1: warning, 2: error).
   - id: dagster-runs
     description: The last run of a Dagster job failed.

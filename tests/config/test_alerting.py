@@ -125,7 +125,7 @@ BAD = {
         [
             ("6:18: rules[0].when.of[0].kind: 'statu' is not a condition kind; did you mean 'status'?; "
             f"known kinds: {CONDITIONS}"),
-            "7:27: rules[0].when.of[1].of: a list should have at least 1 item, not 0",
+            "7:11: rules[0].when.of[1]: `of` is empty: give at least one condition",
             ("8:43: rules[0].when.of[2].of[0].x: unknown key 'x'; "
             "allowed: check, critical, kind, source, unknown, warning"),
             "8:51: rules[0].when.of[2].off: unknown key 'off'; did you mean 'of'?; allowed: kind, of",
@@ -408,7 +408,10 @@ def test_the_built_in_rules_apply_where_there_are_none(load: Load) -> None:
 
     built_in = [rule.id for rule in default_rules()]
     own = "rules: [{id: mine, when: {kind: status}}, {id: source-warning, when: {kind: status}}]\n"
-    assert built_in == ["source-critical", "source-warning", "source-unknown", "monitoring-runs"]
+    assert built_in == [
+        "source-critical", "source-warning", "source-unknown", "monitoring-runs", "monitoring-undelivered",
+        "dagster-runs", "dagster-asset-checks",
+    ]  # fmt: skip
     assert ids("") == built_in
     assert ids("rules:\n") == built_in
     assert ids("rules: []\n") == []
@@ -416,7 +419,7 @@ def test_the_built_in_rules_apply_where_there_are_none(load: Load) -> None:
     assert ids(own) == ["mine", "source-warning"]
     assert ids("include: [x.yaml]\n", {"x.yaml": "rules: []\n"}) == []
     assert ids("alerting: {defaults: true}\n" + own) == [
-        "mine", "source-warning", "source-critical", "source-unknown", "monitoring-runs",
+        "mine", "source-warning", "source-critical", *built_in[2:],
     ]  # fmt: skip
 
 

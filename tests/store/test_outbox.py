@@ -444,10 +444,9 @@ def test_what_is_over_is_forgotten_in_time(store: OperationalStore) -> None:
         assert [row.key for row in connection.execute(select(notifications))] == ["c"]
 
 
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)  # PostgreSQL plans by statistics
 def test_the_indexes_are_used(store: OperationalStore) -> None:
     """A claim must cost what is open, not what was ever sent."""
-    if store.dialect != "sqlite":
-        pytest.skip("PostgreSQL plans by statistics")
     seen: list[str] = []
     from sqlalchemy import event
 

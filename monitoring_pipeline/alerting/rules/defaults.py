@@ -59,7 +59,7 @@ _RULES = (
         "severity": "error",
     },
     {
-        "id": "dagster-checks",
+        "id": "dagster-asset-checks",
         "description": "An asset check of any code location did not pass.",
         "sources": {"source": "dagster-events"},
         "per": "check",

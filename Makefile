@@ -48,7 +48,7 @@ lint: $(VENV)/.installed-dev  ## Style, types, floors, dependencies
 	$(BIN)/deptry .
 
 test: lint  ## Everything CI runs: lint, then the tests
-	$(BIN)/pytest -n 2 --dist loadfile -q
+	$(BIN)/pytest -n 3 --dist loadfile -q
 
 bench: $(VENV)/.installed-dev  ## Every benchmark, a table each
 	$(BIN)/python -m bench

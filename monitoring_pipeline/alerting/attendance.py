@@ -17,7 +17,7 @@ from monitoring_pipeline.store.operational import OperationalStore
 
 __all__ = ["unattended", "unattended_escalations"]
 
-_PATIENCE = timedelta(seconds=2)
+_PATIENCE = timedelta(seconds=1)
 """How long something may be due before it counts as left alone."""
 _IDLE = timedelta(seconds=15)
 """The same for clocks that a busy process may reach late."""

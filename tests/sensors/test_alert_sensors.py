@@ -68,7 +68,7 @@ def asked(sensor: dg.SensorDefinition, monitoring: Monitoring) -> dg.RunRequest 
 def test_what_nobody_attends_to_launches_the_alert_job(monitoring: Monitoring) -> None:
     assert isinstance(asked(alerts, monitoring), dg.SkipReason)
     monitoring.report([Sample("orders", "lag", monitoring.clock(), 99.0)])
-    assert isinstance(asked(alerts, monitoring), dg.SkipReason), "a run that serves has two seconds to take it"
+    assert isinstance(asked(alerts, monitoring), dg.SkipReason), "a run that serves has a second to take it"
     later(monitoring, 5)
     request = asked(alerts, monitoring)
     assert isinstance(request, dg.RunRequest)

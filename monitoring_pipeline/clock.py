@@ -14,7 +14,17 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
-__all__ = ["EPOCH", "Clock", "Duration", "format_duration", "from_us", "parse_duration", "system_clock", "to_us"]
+__all__ = [
+    "EPOCH",
+    "Clock",
+    "Duration",
+    "format_duration",
+    "from_us",
+    "from_us_or_none",
+    "parse_duration",
+    "system_clock",
+    "to_us",
+]
 
 Clock = Callable[[], datetime]
 """Answers the present moment as an aware UTC datetime."""
@@ -39,6 +49,11 @@ def to_us(moment: datetime) -> int:
 def from_us(microseconds: int) -> datetime:
     """The aware UTC datetime of whole microseconds since 1970."""
     return EPOCH + timedelta(microseconds=microseconds)
+
+
+def from_us_or_none(microseconds: int | None) -> datetime | None:
+    """The same of a column that may be empty."""
+    return None if microseconds is None else from_us(microseconds)
 
 
 def parse_duration(text: str | float) -> timedelta:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitoring_pipeline.alerting.delivery.channel import Channel
-from monitoring_pipeline.clock import from_us
+from monitoring_pipeline.clock import from_us_or_none
 from monitoring_pipeline.store import deliveries
 from monitoring_pipeline.store.channels import ChannelState, channels_by_name
 from monitoring_pipeline.store.operational import OperationalStore
@@ -52,15 +52,11 @@ def _view(
     name: str, channel: Channel | None, state: ChannelState | None, queued: Mapping[str, int], now: datetime
 ) -> ChannelView:
     state = state or ChannelState(name)
-    blocked = _moment(state.blocked_until)
+    blocked = from_us_or_none(state.blocked_until)
     return ChannelView(
-        name, channel.kind if channel else "", channel is not None and channel.enabled, _moment(state.last_ok),
-        _moment(state.last_failed), state.error, state.failures, _moment(state.tested),
+        name, channel.kind if channel else "", channel is not None and channel.enabled, from_us_or_none(state.last_ok),
+        from_us_or_none(state.last_failed), state.error, state.failures, from_us_or_none(state.tested),
         blocked if blocked is not None and blocked > now else None,
         sum(queued.get(each.value, 0) for each in _TO_BE_SENT), queued.get(NotificationState.DEAD.value, 0),
         channel.self_test if channel else None,
     )  # fmt: skip
-
-
-def _moment(microseconds: int | None) -> datetime | None:
-    return None if microseconds is None else from_us(microseconds)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, func, insert, or_, select, update
 
-from monitoring_pipeline.clock import from_us, to_us
+from monitoring_pipeline.clock import from_us, from_us_or_none, to_us
 from monitoring_pipeline.errors import NotFound
 from monitoring_pipeline.records import Alert, AlertMode, AlertState, Severity, Transition
 from monitoring_pipeline.store.tables import alerts, audit, decisions, transitions
@@ -82,7 +82,7 @@ class AuditEntry:
 
 
 def _alert(row: Any) -> Alert:
-    moments: dict[str, Any] = {name: None if row[name] is None else from_us(row[name]) for name in _MOMENTS}
+    moments: dict[str, Any] = {name: from_us_or_none(row[name]) for name in _MOMENTS}
     return Alert(
         id=row["id"], fingerprint=row["fingerprint"], rule=row["rule"], source=row["source"], check=row["check_id"],
         component=row["component"], severity=Severity(row["severity"]), state=AlertState(row["state"]),
@@ -183,7 +183,7 @@ def due_alerts(connection: Connection, now: datetime) -> list[str]:
 def next_due(connection: Connection) -> datetime | None:
     """When the next clock of an open alert runs out."""
     moment = connection.execute(select(func.min(alerts.c.due))).scalar_one()
-    return None if moment is None else from_us(moment)
+    return from_us_or_none(moment)
 
 
 def recent_firings(
@@ -314,7 +314,7 @@ def unhandled(connection: Connection, limit: int = 10_000) -> list[Transition]:
 def oldest_unhandled(connection: Connection) -> datetime | None:
     """When the oldest transition came about that the stages have not taken yet."""
     moment = connection.execute(select(func.min(transitions.c.at)).where(transitions.c.handled.is_(None))).scalar_one()
-    return None if moment is None else from_us(moment)
+    return from_us_or_none(moment)
 
 
 def mark_handled(connection: Connection, ids: Iterable[int], now: datetime) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
-from monitoring_pipeline.clock import from_us, to_us
+from monitoring_pipeline.clock import from_us, from_us_or_none, to_us
 from monitoring_pipeline.errors import NotFound
 from monitoring_pipeline.store.tables import (
     attempts,
@@ -151,7 +151,8 @@ def _notified(connection: Connection, query: Select[Any]) -> list[Notified]:
         Notified(
             row["id"], row["key"], from_us(row["created"]), row["kind"], row["reason"], row["channel"],
             row["recipient"], row["thread"], row["severity"], row["state"], from_us(row["due"]), row["attempts"],
-            _moment(row["sent"]), row["error"], row["fallback_for"], _title(row["message"]), told.get(row["id"], ()),
+            from_us_or_none(row["sent"]), row["error"], row["fallback_for"], _title(row["message"]),
+            told.get(row["id"], ()),
         )
         for row in rows
     ]  # fmt: skip
@@ -201,7 +202,3 @@ def groups_of(connection: Connection, alert_ids: Sequence[int]) -> dict[int, tup
         for alert, group in connection.execute(query):
             found[alert] = (*found.get(alert, ()), group)
     return found
-
-
-def _moment(microseconds: int | None) -> datetime | None:
-    return None if microseconds is None else from_us(microseconds)

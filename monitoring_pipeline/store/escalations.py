@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, or_, select, update
 
-from monitoring_pipeline.clock import from_us, to_us
+from monitoring_pipeline.clock import from_us, from_us_or_none, to_us
 from monitoring_pipeline.records import Alert, AlertMode, AlertState
 from monitoring_pipeline.store.alerts import alerts_by_id
 from monitoring_pipeline.store.outbox import NotificationState
@@ -132,7 +132,7 @@ def find_escalations(
 def next_due(connection: Connection) -> datetime | None:
     """When the next escalation has something to do by the clock."""
     moment = connection.execute(select(func.min(escalations.c.next_at))).scalar_one()
-    return None if moment is None else from_us(moment)
+    return from_us_or_none(moment)
 
 
 def stirred(connection: Connection, now: datetime) -> list[Escalation]:
@@ -235,6 +235,6 @@ def _escalation(row: Mapping[str, Any]) -> Escalation:
     return Escalation(
         id=row["id"], group=row["group_key"], policy_name=row["policy_name"], policy=row["policy"],
         state=EscalationState(row["state"]), started=from_us(row["started"]), level=row["level"], round=row["round"],
-        resumed=row["resumed"], next_at=None if row["next_at"] is None else from_us(row["next_at"]),
+        resumed=row["resumed"], next_at=from_us_or_none(row["next_at"]),
         remaining=row["remaining"], changed=from_us(row["changed"]),
     )  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Table, bindparam, delete, exists, func, insert, or_, select, update
 
-from monitoring_pipeline.clock import from_us, to_us
+from monitoring_pipeline.clock import from_us, from_us_or_none, to_us
 from monitoring_pipeline.records import AlertMode, AlertState, Severity
 from monitoring_pipeline.store.tables import alerts, groups, memberships, meta, transitions
 
@@ -145,7 +145,9 @@ _AGENDA = select(
 def agenda(connection: Connection, asked_key: str) -> Agenda:
     """Everything in one cheap query; `asked_key` is where the moment of the last asking is remembered."""
     moved, flush_at, asked, is_open = connection.execute(_AGENDA, {"asked_key": asked_key}).one()
-    return Agenda(bool(moved), _moment(flush_at), _moment(None if asked is None else int(asked)), bool(is_open))
+    return Agenda(
+        bool(moved), from_us_or_none(flush_at), from_us_or_none(None if asked is None else int(asked)), bool(is_open)
+    )
 
 
 def resolved_since(connection: Connection, since: datetime) -> list[int]:
@@ -184,7 +186,8 @@ def unmuted_among(connection: Connection, alert_ids: Collection[int]) -> set[int
 def _group(row: Row) -> Group:
     return Group(
         row["key"], row["route"], AlertMode(row["mode"]), row["labels"], from_us(row["created"]),
-        _moment(row["flush_at"]), _moment(row["flushed_at"]), _moment(row["notified_at"]), row["sequence"], stored=row,
+        from_us_or_none(row["flush_at"]), from_us_or_none(row["flushed_at"]),
+            from_us_or_none(row["notified_at"]), row["sequence"], stored=row,
     )  # fmt: skip
 
 
@@ -242,10 +245,6 @@ def _remove_members(connection: Connection, gone: Sequence[tuple[str, int]]) -> 
             ),
             [{"of_group": key, "of_alert": alert} for key, alert in gone],
         )
-
-
-def _moment(microseconds: int | None) -> datetime | None:
-    return None if microseconds is None else from_us(microseconds)
 
 
 def _us(moment: datetime | None) -> int | None:

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, exists, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from monitoring_pipeline.clock import from_us, to_us
+from monitoring_pipeline.clock import from_us, from_us_or_none, to_us
 from monitoring_pipeline.records import Severity
 from monitoring_pipeline.store.channels import channels_by_name
 from monitoring_pipeline.store.tables import attempts, notification_alerts, notifications
@@ -242,7 +242,7 @@ def open_count(connection: Connection) -> int:
 def next_due(connection: Connection) -> datetime | None:
     """When something is next to be looked at; None when nothing is to be sent."""
     first = connection.execute(select(func.min(notifications.c.due)).where(text(OPEN))).scalar()
-    return None if first is None else from_us(first)
+    return from_us_or_none(first)
 
 
 def expire(connection: Connection, before: datetime, limit: int = 1000) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, case, func, insert, or_, select, update
 
-from monitoring_pipeline.clock import from_us, to_us
+from monitoring_pipeline.clock import from_us, from_us_or_none, to_us
 from monitoring_pipeline.errors import NotFound
 from monitoring_pipeline.store.tables import silences
 
@@ -122,14 +122,14 @@ def next_change(connection: Connection, since: datetime) -> datetime | None:
     """The first moment after `since` at which one was added, begins or ends."""
     moments = connection.execute(_NEXT, {"after": to_us(since)}).one()
     first = min((moment for moment in moments if moment is not None), default=None)
-    return None if first is None else from_us(first)
+    return from_us_or_none(first)
 
 
 def _silences(connection: Connection, query: Select[Any]) -> list[Silence]:
     return [
         Silence(
             row.id, SilenceKind(row.kind), json.loads(row.matchers), row.author, row.reason, from_us(row.created),
-            from_us(row.starts), None if row.ends is None else from_us(row.ends), row.ended_by,
+            from_us(row.starts), from_us_or_none(row.ends), row.ended_by,
         )
         for row in connection.execute(query)
     ]  # fmt: skip

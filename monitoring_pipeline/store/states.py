@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, delete, insert, or_, select, update
 
-from monitoring_pipeline.clock import from_us
+from monitoring_pipeline.clock import from_us_or_none
 from monitoring_pipeline.records import BreakerState, CheckState, SourceState, Status
 from monitoring_pipeline.store.tables import checks, meta, sources, status_changes
 
@@ -148,7 +148,7 @@ def check_states(connection: Connection) -> dict[str, CheckState]:
 
 
 def _check_state(row: Mapping[str, Any]) -> CheckState:
-    moment = {name: None if row[name] is None else from_us(row[name]) for name in _MOMENTS}
+    moment = {name: from_us_or_none(row[name]) for name in _MOMENTS}
     return CheckState(
         source=row["source"], check=row["check_id"], kind=row["kind"], critical=bool(row["critical"]),
         enabled=bool(row["enabled"]), status=Status(row["status"]), since=moment["since"],
@@ -171,11 +171,11 @@ def _source_state(row: Mapping[str, Any]) -> SourceState:
     return SourceState(
         source=row["id"],
         status=Status(row["status"]),
-        since=None if row["since"] is None else from_us(row["since"]),
+        since=from_us_or_none(row["since"]),
         score=row["score"],
         reason=row["reason"],
         breaker=BreakerState(row["breaker"]),
-        breaker_until=None if row["breaker_until"] is None else from_us(row["breaker_until"]),
+        breaker_until=from_us_or_none(row["breaker_until"]),
         breaker_opened=row["breaker_opened"],
         told=None if row["told"] is None else Status(row["told"]),
     )

@@ -19,7 +19,7 @@ from monitoring_pipeline.alerting.rules.condition import Observation
 from monitoring_pipeline.alerting.rules.evaluate import Instance, instances_of, observed
 from monitoring_pipeline.alerting.rules.observe import Windows
 from monitoring_pipeline.alerting.rules.rule import Rule
-from monitoring_pipeline.clock import Clock, from_us, to_us
+from monitoring_pipeline.clock import Clock, from_us, from_us_or_none, to_us
 from monitoring_pipeline.records import Severity, Source, Status
 from monitoring_pipeline.store import history, past
 from monitoring_pipeline.store.operational import OperationalStore
@@ -248,7 +248,7 @@ class _Replay:
             self._done.append(
                 Episode(
                     subject.source.id, subject.check, self._worst, from_us(row["started"]),
-                    from_us(row["fired"]), None if ended is None else from_us(ended), row["text"], self._pages,
+                    from_us(row["fired"]), from_us_or_none(ended), row["text"], self._pages,
                 )
             )  # fmt: skip
         self._row, self._pages, self._worst = None, 0, Severity.INFO

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from monitoring_pipeline.clock import from_us
+from monitoring_pipeline.clock import from_us_or_none
 from monitoring_pipeline.kinds import Kinds, find_kinds
 from monitoring_pipeline.records import Severity, Source, Status
 
@@ -115,7 +115,7 @@ class Answer(NamedTuple):
     @property
     def last_at(self) -> datetime | None:
         """The moment of the newest value; `last_us` has it in microseconds, which costs nothing."""
-        return None if self.last_us is None else from_us(self.last_us)
+        return from_us_or_none(self.last_us)
 
 
 class Observation(NamedTuple):

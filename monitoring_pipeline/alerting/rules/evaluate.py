@@ -284,8 +284,9 @@ def write(
     connection: Connection, moved: Sequence[tuple[dict[str, Any], tuple[life.Change, ...]]], now: datetime
 ) -> int:
     """Writes alerts' rows and their transitions."""
+    known = [row for row, _ in moved if "id" in row]
     stored.insert_alerts(connection, [row for row, _ in moved if "id" not in row])
-    stored.update_alerts(connection, [row for row, _ in moved])
+    stored.update_alerts(connection, known)
     changes = [
         {
             "alert_id": row["id"], "at": to_us(now), "before": change.before.value if change.before else None,

@@ -23,10 +23,10 @@ async def _own(port: int, count: int, per_second: float) -> None:
     from datetime import UTC, datetime
 
     from monitoring_pipeline.checks.check import ProbeContext
-    from monitoring_pipeline.checks.clients import SharedClients
-    from monitoring_pipeline.checks.reach.connection import Phases
-    from monitoring_pipeline.checks.reach.http_exchange import exchange, request_bytes, target_of
-    from monitoring_pipeline.checks.spec import NetworksSpec
+    from monitoring_pipeline.reach.clients import SharedClients
+    from monitoring_pipeline.reach.connection import Phases
+    from monitoring_pipeline.reach.http_exchange import exchange, request_bytes, target_of
+    from monitoring_pipeline.reach.spec import NetworksSpec
     from monitoring_pipeline.records import Source, Status
 
     class Nothing:

@@ -31,8 +31,8 @@ from monitoring_pipeline.alerting.rules.evaluate import Evaluator, Instance
 from monitoring_pipeline.alerting.rules.observe import Windows
 from monitoring_pipeline.alerting.spec import Plan
 from monitoring_pipeline.alerting.world import World
-from monitoring_pipeline.checks.spec import NetworksSpec
 from monitoring_pipeline.clock import Clock
+from monitoring_pipeline.reach.spec import NetworksSpec
 from monitoring_pipeline.records import Sample, Source
 from monitoring_pipeline.store import alerts as stored
 from monitoring_pipeline.store import outbox as letters

@@ -20,7 +20,7 @@ check itself failed, and the result is unknown. Time-outs and retries are the ca
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Protocol
@@ -31,9 +31,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from monitoring_pipeline.checks.condition import Condition, LevelledCondition, Threshold
 from monitoring_pipeline.clock import Duration
 from monitoring_pipeline.kinds import Kinds, find_kinds
+from monitoring_pipeline.reach.context import Clients
 from monitoring_pipeline.records import CheckType, Source, Status
 
-__all__ = ["BoundCheck", "Check", "Clients", "Facts", "Measure", "Probe", "ProbeContext", "check_kinds"]
+__all__ = ["BoundCheck", "Check", "Facts", "Measure", "Probe", "ProbeContext", "check_kinds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +69,6 @@ class Facts(Protocol):
 
     def beats(self, key: str, limit: int) -> Sequence[Mapping[str, Any]]:
         """The newest heartbeats of a check, newest first: at (datetime), signal, duration_ms, exit_code, message."""
-
-
-class Clients(Protocol):
-    """Clients that all probes of a run share; opened at first use, closed with the run."""
-
-    async def get(self, name: str, make: Callable[[], Awaitable[Any]]) -> Any:
-        """The shared client called `name`, made once by `make` and closed by its `close()` at the end."""
-
-    async def permit(self, host: str, port: int | None = None) -> Sequence[str]:
-        """The addresses of `host`. Raises NetworkDenied when one lies in a forbidden network."""
-
-    def permits(self, address: str) -> bool:
-        """Whether an IP address lies in no forbidden network."""
 
 
 @dataclass(frozen=True, slots=True)

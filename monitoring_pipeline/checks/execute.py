@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from monitoring_pipeline.checks.check import BoundCheck, Check, Clients, Facts, Probe, ProbeContext
+from monitoring_pipeline.checks.check import BoundCheck, Check, Facts, Probe, ProbeContext
 from monitoring_pipeline.checks.condition import Condition
 from monitoring_pipeline.clock import Clock, format_duration
 from monitoring_pipeline.errors import CheckError, SourceFailure
+from monitoring_pipeline.reach.context import Clients
 from monitoring_pipeline.records import Result, Sample, Skip, Status
 
 __all__ = ["Surroundings", "execute", "judge", "skipped"]

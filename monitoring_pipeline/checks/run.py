@@ -28,7 +28,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from monitoring_pipeline.checks import breaker as circuit
 from monitoring_pipeline.checks.breaker import Breaker
 from monitoring_pipeline.checks.check import BoundCheck
-from monitoring_pipeline.checks.clients import SharedClients
 from monitoring_pipeline.checks.connectivity import Guard
 from monitoring_pipeline.checks.execute import Surroundings, execute, skipped
 from monitoring_pipeline.checks.facts import StoreFacts
@@ -40,6 +39,7 @@ from monitoring_pipeline.checks.slots import Schedules
 from monitoring_pipeline.checks.spec import ExecutionSpec
 from monitoring_pipeline.checks.takeover import DEAD_AFTER, Claimed, claim_due, release, take_over
 from monitoring_pipeline.clock import Clock, to_us
+from monitoring_pipeline.reach.clients import SharedClients
 from monitoring_pipeline.records import Result, Sample, Skip, Source, SourceState, Status
 from monitoring_pipeline.store import results as hot
 from monitoring_pipeline.store import slots, states

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from monitoring_pipeline.clock import Duration
+from monitoring_pipeline.reach.spec import NetworksSpec
 
-__all__ = ["BreakerSpec", "ConnectivitySpec", "ExecutionSpec", "NetworksSpec"]
-
-Network = IPv4Network | IPv6Network
-_METADATA = (IPv4Network("169.254.169.254/32"), IPv4Network("100.100.100.200/32"), IPv6Network("fd00:ec2::254/128"))
+__all__ = ["BreakerSpec", "ConnectivitySpec", "ExecutionSpec"]
 
 
 class _Spec(BaseModel):
@@ -35,13 +32,6 @@ class ConnectivitySpec(_Spec):
         (), description="host:port pairs that answer whenever our own network works, such as the DNS resolver."
     )
     timeout: Duration = timedelta(seconds=2)
-
-
-class NetworksSpec(_Spec):
-    """Networks that checks may reach. Cloud metadata addresses are denied unless allowed by name."""
-
-    allow: tuple[Network, ...] = Field((), description="If given, only these networks (denials still win).")
-    deny: tuple[Network, ...] = Field(_METADATA, description="Networks never to be reached.")
 
 
 class ExecutionSpec(_Spec):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from monitoring_pipeline.alerting.spec import Plan
+from monitoring_pipeline.analysis.spec import AnalysisSpec, ObjectiveSpec
 from monitoring_pipeline.checks.check import BoundCheck
 from monitoring_pipeline.checks.spec import ExecutionSpec
+from monitoring_pipeline.collection.spec import CollectorSpec
 from monitoring_pipeline.config.fields import ApiSpec
 from monitoring_pipeline.config.problems import mask
 from monitoring_pipeline.config.texts import Texts
+from monitoring_pipeline.quality.spec import SuiteSpec
 from monitoring_pipeline.records import Component, Source
+from monitoring_pipeline.reports.spec import ReportSpec
 from monitoring_pipeline.store.spec import RetentionSpec, StoresSpec
 
 __all__ = ["Config"]
@@ -24,8 +28,9 @@ class Config:
 
     `sources` are the enabled ones and `checks` all checks of these, disabled ones included.
     `stores` holds absolute paths and the URL of the operational store. `fingerprint` changes
-    whenever something that matters changes. `alerting` says when to alert and who is told. `texts` are
-    those of its files. `secrets` are values that no text may show.
+    whenever something that matters changes. `alerting` says when to alert and who is told; suites, collectors,
+    objectives and reports are by name, without those about disabled sources. `texts` are those of its files.
+    `secrets` are values that no text may show.
     """
 
     path: Path
@@ -39,6 +44,11 @@ class Config:
     api: ApiSpec
     fingerprint: str
     alerting: Plan = field(default_factory=Plan)
+    analysis: AnalysisSpec = field(default_factory=AnalysisSpec)
+    suites: Mapping[str, SuiteSpec] = field(default_factory=dict)
+    collectors: Mapping[str, CollectorSpec] = field(default_factory=dict)
+    objectives: Mapping[str, ObjectiveSpec] = field(default_factory=dict)
+    reports: Mapping[str, ReportSpec] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
     texts: Texts = field(default_factory=Texts, compare=False)

@@ -22,6 +22,10 @@ NAMED = {
     "teams": "team",
     "rotas": "rota",
     "escalations": "escalation",
+    "suites": "suite",
+    "collectors": "collector",
+    "objectives": "objective",
+    "reports": "report",
 }
 """Sections that are mappings from names that are unique over all files, and what one entry is called."""
 _LISTED = {"rules": "a rule is a mapping that begins with `id:`", "maintenance": "a maintenance window is a mapping"}

@@ -19,8 +19,12 @@ from monitoring_pipeline.alerting.spec import (
     RotaSpec,
     TeamSpec,
 )
+from monitoring_pipeline.analysis.spec import AnalysisSpec, ObjectiveSpec
 from monitoring_pipeline.checks.spec import ExecutionSpec
+from monitoring_pipeline.collection.spec import CollectorSpec
+from monitoring_pipeline.quality.spec import SuiteSpec
 from monitoring_pipeline.records import Criticality
+from monitoring_pipeline.reports.spec import ReportSpec
 from monitoring_pipeline.store.spec import RetentionSpec, StoresSpec
 
 __all__ = [
@@ -133,6 +137,18 @@ class IncludedFields(_Fields):
         default_factory=dict, description="Who is told next while nobody acknowledges, by name."
     )
     maintenance: tuple[MaintenanceSpec, ...] = Field((), description="Times in which sources may be away.")
+    suites: Mapping[str, SuiteSpec] = Field(
+        default_factory=dict, description="What the data of sources should look like, by name."
+    )
+    collectors: Mapping[str, CollectorSpec] = Field(
+        default_factory=dict, description="Who collects data and reports how that went, by name."
+    )
+    objectives: Mapping[str, ObjectiveSpec] = Field(
+        default_factory=dict, description="What was promised about sources, by name."
+    )
+    reports: Mapping[str, ReportSpec] = Field(
+        default_factory=dict, description="What is sent when a day, week or month is over, by name."
+    )
 
 
 class HeadFields(IncludedFields):
@@ -144,4 +160,5 @@ class HeadFields(IncludedFields):
     execution: ExecutionSpec = ExecutionSpec()
     api: ApiSpec = ApiSpec()
     alerting: AlertingSpec = AlertingSpec()
+    analysis: AnalysisSpec = AnalysisSpec()
     defaults: DefaultsFields = DefaultsFields()

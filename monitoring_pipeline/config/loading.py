@@ -27,6 +27,7 @@ from monitoring_pipeline.config.documents import Document, read_document
 from monitoring_pipeline.config.expansion import Expanded, Expansion
 from monitoring_pipeline.config.extras import missing_extras
 from monitoring_pipeline.config.fields import ApiSpec, ComponentFields, HeadFields, IncludedFields, SourceFields
+from monitoring_pipeline.config.knowledge import knowledge_sections, read_knowledge
 from monitoring_pipeline.config.nodes import Fields, Place, Scalar, plain
 from monitoring_pipeline.config.problems import Problems, at, hint, quoted
 from monitoring_pipeline.config.reading import read_yaml
@@ -114,6 +115,14 @@ class _Loading:
         check_references(built, self.problems, unread=self.unread)
         check_targets(self.document, self.problems)
         census = Census(sources, {source.id: [check.check for check in source.checks] for source in built}, self.unread)
+        disabled = {source.id for source in built if not source.enabled}
+        knowledge = read_knowledge(
+            self.document,
+            self.path.absolute().parent,
+            self.problems,
+            sources={*sources, *self.unread},
+            disabled=disabled,
+        )
         owners = {each.id: node for each in built if isinstance(node := each.fields.values.get("owner"), Scalar)}
         check_subjects(alerting, self.document, census, owners, self.problems)
         self.problems.raise_if_any()
@@ -132,8 +141,13 @@ class _Loading:
             execution=execution,
             api=api,
             alerting=plan,
+            analysis=knowledge.analysis,
+            suites=knowledge.suites,
+            collectors=knowledge.collectors,
+            objectives=knowledge.objectives,
+            reports=knowledge.reports,
             fingerprint=self._fingerprint(),
-            secrets=self._secrets([stores, *plan.channels.values()], checks),
+            secrets=self._secrets([stores, *plan.channels.values(), *knowledge.suites.values()], checks),
             warnings=self._warnings(checks, plan),
             texts=self.problems.texts,
         )
@@ -214,7 +228,15 @@ class _Loading:
         sources = [[plain(each.source), [plain(check) for check in each.checks]] for each in self.expanded]
         components = plain(self.document.named["components"])
         folder = str(self.path.absolute().parent)
-        matter = [__version__, folder, head, components, sources, sections_of(self.document)]
+        matter = [
+            __version__,
+            folder,
+            head,
+            components,
+            sources,
+            sections_of(self.document),
+            knowledge_sections(self.document),
+        ]
         return hashlib.sha256(json.dumps(matter, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
     def _secrets(self, specs: Iterable[BaseModel], checks: tuple[BoundCheck, ...]) -> frozenset[str]:

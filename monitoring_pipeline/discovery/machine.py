@@ -8,9 +8,9 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from monitoring_pipeline.checks.reach.machine import mounts
 from monitoring_pipeline.discovery.found import Found
 from monitoring_pipeline.discovery.trial import Trial
+from monitoring_pipeline.reach.machine import mounts
 
 __all__ = ["find_machine", "name_servers"]
 

@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import Any, Self
 
 from monitoring_pipeline.checks.check import BoundCheck, check_kinds
-from monitoring_pipeline.checks.clients import SharedClients
 from monitoring_pipeline.checks.execute import Surroundings, execute
-from monitoring_pipeline.checks.spec import NetworksSpec
 from monitoring_pipeline.clock import Clock
 from monitoring_pipeline.errors import CheckError
+from monitoring_pipeline.reach.clients import SharedClients
+from monitoring_pipeline.reach.spec import NetworksSpec
 from monitoring_pipeline.records import Result, Source, Status, worst
 
 __all__ = ["Candidate", "Trial", "first_working"]

@@ -52,6 +52,9 @@ def expire_warehouse(warehouse_path: Path, retention: RetentionSpec, now: dateti
         "samples": retention.samples,
         "gaps": retention.changes,
         "status_changes": retention.changes,
+        "quality_runs": retention.quality,
+        "collections": retention.collections,
+        "events": retention.changes,
     }
     deleted = {}
     with open_warehouse(warehouse_path, now) as warehouse:

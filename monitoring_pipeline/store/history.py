@@ -17,7 +17,7 @@ Why every reader sees each row exactly once, whatever loads, publishes and expir
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,7 +86,7 @@ def _open(
         try:
             reached = _attach(connection, published_path, now)
             if _take_hot(store, connection, reached, since, source, tables):
-                _create_views(connection, bool(reached), since, source, tables)
+                _create_views(connection, reached[1].keys() if reached else (), since, source, tables)
                 return connection
         except BaseException:
             connection.close()
@@ -136,8 +136,13 @@ def _take_hot(
 
 
 def _create_views(
-    connection: DuckDBPyConnection, published: bool, since: datetime | None, source: str | None, tables: Sequence[str]
+    connection: DuckDBPyConnection,
+    published: Collection[str],
+    since: datetime | None,
+    source: str | None,
+    tables: Sequence[str],
 ) -> None:
+    """A view per table; `published` are those that the copy has: an older version's lacks the newest."""
     for name in tables:
         conditions = ["true"]
         if since is not None:
@@ -146,5 +151,5 @@ def _create_views(
             conditions.append(f"source = {literal(source)}")
         where = " AND ".join(conditions)
         # By name: a copy that an older version published may lack the newest columns.
-        stored = f"SELECT * FROM warehouse.{name} WHERE {where} UNION ALL BY NAME " if published else ""  # noqa: S608
+        stored = f"SELECT * FROM warehouse.{name} WHERE {where} UNION ALL BY NAME " if name in published else ""  # noqa: S608
         connection.execute(f"CREATE VIEW {name} AS {stored}SELECT * FROM hot.{name}")  # noqa: S608

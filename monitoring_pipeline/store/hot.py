@@ -27,7 +27,7 @@ __all__ = ["HOT", "copy_hot", "snapshot"]
 HOT: dict[str, Table] = {name: tables.metadata.tables[name] for name in TIME_COLUMNS}
 """The append-only tables whose rows move into the warehouse."""
 
-_MOMENTS = {"slot", "started", "finished", "time", "start", "end", "at"}
+_MOMENTS = {"slot", "started", "finished", "time", "start", "end", "at", "received"}
 _PAGE_ROWS = 50_000
 
 

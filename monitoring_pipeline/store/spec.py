@@ -33,5 +33,7 @@ class RetentionSpec(BaseModel):
     hot: Duration = Field(timedelta(hours=2), description="Results and samples in the operational store.")
     results: Duration = Field(timedelta(days=400), description="Results in the warehouse.")
     samples: Duration = Field(timedelta(days=90), description="Raw samples in the warehouse.")
-    changes: Duration = Field(timedelta(days=1200), description="Status changes and gaps.")
+    changes: Duration = Field(timedelta(days=1200), description="Status changes, gaps and events.")
+    quality: Duration = Field(timedelta(days=400), description="Runs of quality suites in the warehouse.")
+    collections: Duration = Field(timedelta(days=90), description="What collectors reported, in the warehouse.")
     runs: Duration = Field(timedelta(days=2), description="Dagster's records of its own runs.")

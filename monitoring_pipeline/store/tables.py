@@ -29,8 +29,10 @@ __all__ = [
     "beats",
     "channel_states",
     "checks",
+    "collections",
     "decisions",
     "escalations",
+    "events",
     "gaps",
     "groups",
     "memberships",
@@ -39,6 +41,7 @@ __all__ = [
     "notification_alerts",
     "notifications",
     "overrides",
+    "quality_runs",
     "results",
     "runners",
     "samples",
@@ -165,6 +168,61 @@ status_changes = _log(
     Column("score", Double),
     Column("reason", Text, nullable=False),
     Index("status_changes_source", "source", "id"),
+)
+
+quality_runs = _log(
+    "quality_runs",
+    Column("source", String(200), nullable=False),
+    Column("suite", String(200), nullable=False),
+    Column("started", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("status", String(20), nullable=False),
+    # The composite score from 0 to 100, NULL when nothing is known.
+    Column("score", Double),
+    Column("rows", Double),
+    Column("expectations", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("errors", Integer, nullable=False),
+    Column("message", Text, nullable=False),
+    # JSON: score per dimension, the profile of each column, what each expectation found.
+    Column("dimensions", Text, nullable=False),
+    Column("profile", Text, nullable=False),
+    Column("findings", Text, nullable=False),
+    Index("quality_runs_suite", "suite", "id"),
+)
+
+collections = _log(
+    "collections",
+    # The identity of an attempt: reported again, it is the same one.
+    Column("key", String(64), nullable=False, unique=True),
+    Column("source", String(200), nullable=False),
+    Column("collector", String(200), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("success", Boolean, nullable=False),
+    Column("rows", Double),
+    Column("bytes", Double),
+    Column("duration_ms", Double),
+    Column("quality", Double),
+    Column("error", Text, nullable=False),
+    Column("tags", Text, nullable=False),
+    Index("collections_collector", "collector", "id"),
+)
+
+events = _log(
+    "events",
+    # The identity of an event: found again after a crash, it is the same one.
+    Column("key", String(64), nullable=False, unique=True),
+    Column("source", String(200), nullable=False),
+    Column("check_id", String(200), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("subject", String(400), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("severity", String(20), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("events_source", "source", "id"),
 )
 
 beats = _log(

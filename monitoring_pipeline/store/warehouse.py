@@ -35,7 +35,15 @@ __all__ = [
     "writer_lock",
 ]
 
-TIME_COLUMNS = {"results": "started", "samples": "time", "gaps": "end", "status_changes": "at"}
+TIME_COLUMNS = {
+    "results": "started",
+    "samples": "time",
+    "gaps": "end",
+    "status_changes": "at",
+    "quality_runs": "at",
+    "collections": "received",
+    "events": "at",
+}
 """The tables of history, each with the moment that decides its age."""
 
 _MIGRATIONS = "monitoring_pipeline.store.migrations.warehouse"

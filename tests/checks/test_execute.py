@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from monitoring_pipeline.checks.clients import SharedClients
 from monitoring_pipeline.checks.execute import Surroundings, execute
-from monitoring_pipeline.checks.spec import NetworksSpec
 from monitoring_pipeline.clock import system_clock
 from monitoring_pipeline.errors import NetworkDenied, SourceFailure
+from monitoring_pipeline.reach.clients import SharedClients
+from monitoring_pipeline.reach.spec import NetworksSpec
 from monitoring_pipeline.records import Result, Status
 from tests.checks.scripted import PROBES, bound
 

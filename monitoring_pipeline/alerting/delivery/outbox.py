@@ -31,9 +31,9 @@ from monitoring_pipeline.alerting.delivery.selftest import test_message
 from monitoring_pipeline.alerting.delivery.session import open_session
 from monitoring_pipeline.alerting.delivery.worker import Worker
 from monitoring_pipeline.alerting.spec import Plan
-from monitoring_pipeline.checks.spec import NetworksSpec
 from monitoring_pipeline.clock import Clock, to_us
 from monitoring_pipeline.errors import NotFound
+from monitoring_pipeline.reach.spec import NetworksSpec
 from monitoring_pipeline.records import Severity
 from monitoring_pipeline.store import outbox as box
 from monitoring_pipeline.store import sending

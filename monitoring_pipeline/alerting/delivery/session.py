@@ -7,9 +7,9 @@ from typing import Any
 
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
-from monitoring_pipeline.checks.clients import SharedClients
-from monitoring_pipeline.checks.spec import NetworksSpec
 from monitoring_pipeline.errors import NetworkDenied
+from monitoring_pipeline.reach.clients import SharedClients
+from monitoring_pipeline.reach.spec import NetworksSpec
 
 __all__ = ["open_session"]
 

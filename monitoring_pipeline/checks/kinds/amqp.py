@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, SecretStr, field_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.reach.endpoint import Endpoint, causes, unreachable
 from monitoring_pipeline.errors import MissingExtra, SourceFailure
+from monitoring_pipeline.reach.endpoint import Endpoint, causes, unreachable
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractConnection

@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.reach.processes import Finished, describe_exit, run_bounded
 from monitoring_pipeline.errors import CheckError, SourceFailure
+from monitoring_pipeline.reach.processes import Finished, describe_exit, run_bounded
 from monitoring_pipeline.records import CheckType
 
 __all__ = ["CommandCheck"]

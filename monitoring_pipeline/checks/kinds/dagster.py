@@ -12,10 +12,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, SecretStr, field_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.reach.connection import Phases, tls_context
-from monitoring_pipeline.checks.reach.http_exchange import Answer, Target, decoded, exchange, request_bytes, target_of
 from monitoring_pipeline.clock import Duration
 from monitoring_pipeline.errors import SourceFailure
+from monitoring_pipeline.reach.connection import Phases, tls_context
+from monitoring_pipeline.reach.http_exchange import Answer, Target, decoded, exchange, request_bytes, target_of
 
 __all__ = ["DagsterCheck"]
 

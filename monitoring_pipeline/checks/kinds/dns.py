@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.reach.connection import addresses_of, failure_of, place
 from monitoring_pipeline.errors import CheckError, SourceFailure
+from monitoring_pipeline.reach.connection import addresses_of, failure_of, place
 
 if TYPE_CHECKING:
     from dns.message import Message, QueryMessage

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.reach.files import Scan, scan
-from monitoring_pipeline.checks.reach.threads import in_thread
+from monitoring_pipeline.reach.files import Scan, scan
+from monitoring_pipeline.reach.threads import in_thread
 
 __all__ = ["FileCheck"]
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, SecretStr, field_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.reach.endpoint import Endpoint
 from monitoring_pipeline.errors import CheckError, MissingExtra, SourceFailure
+from monitoring_pipeline.reach.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from grpc.aio import AioRpcError, Channel  # type: ignore[import-untyped]  # no types there

@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
 from monitoring_pipeline.checks.condition import Condition
-from monitoring_pipeline.checks.reach.certificates import read_certificate
-from monitoring_pipeline.checks.reach.connection import Phases, tls_context
-from monitoring_pipeline.checks.reach.http_exchange import Answer, Target, decoded, exchange, request_bytes, target_of
 from monitoring_pipeline.errors import CheckError, SourceFailure
+from monitoring_pipeline.reach.certificates import read_certificate
+from monitoring_pipeline.reach.connection import Phases, tls_context
+from monitoring_pipeline.reach.http_exchange import Answer, Target, decoded, exchange, request_bytes, target_of
 
 __all__ = ["HttpAuth", "HttpCheck"]
 

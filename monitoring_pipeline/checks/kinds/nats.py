@@ -19,9 +19,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, SecretStr, field_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.reach.endpoint import Endpoint
-from monitoring_pipeline.checks.reach.wire import Wire
 from monitoring_pipeline.errors import SourceFailure
+from monitoring_pipeline.reach.endpoint import Endpoint
+from monitoring_pipeline.reach.wire import Wire
 
 __all__ = ["NatsCheck"]
 

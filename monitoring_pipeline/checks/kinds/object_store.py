@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.reach.connection import addresses_of
 from monitoring_pipeline.errors import CheckError, SourceFailure
+from monitoring_pipeline.reach.connection import addresses_of
 
 if TYPE_CHECKING:
     from obstore.store import S3Config, S3Store

@@ -12,15 +12,15 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from monitoring_pipeline.checks.check import Check, Measure, Probe, ProbeContext
-from monitoring_pipeline.checks.reach.processes import Finished, describe_exit, run_bounded
 from monitoring_pipeline.errors import CheckError, SourceFailure
+from monitoring_pipeline.reach.processes import Finished, describe_exit, run_bounded
 from monitoring_pipeline.records import CheckType
 
 __all__ = ["PythonCheck"]
 
 _ANSWER_LIMIT = 1024 * 1024
 _ROOT = Path(__file__).resolve().parents[3]
-_CHILD = "monitoring_pipeline.checks.reach.child"
+_CHILD = "monitoring_pipeline.reach.child"
 _ENTRY = f"import sys; sys.path.append(sys.argv[1]); from {_CHILD} import main; main({{answer_fd}})"
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, SecretStr, field_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.reach.endpoint import Endpoint, unreachable
 from monitoring_pipeline.errors import SourceFailure
+from monitoring_pipeline.reach.endpoint import Endpoint, unreachable
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

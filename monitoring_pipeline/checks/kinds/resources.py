@@ -15,9 +15,9 @@ from pydantic import Field
 
 from monitoring_pipeline.checks.check import Check, Measure, Probe, ProbeContext
 from monitoring_pipeline.checks.condition import Condition
-from monitoring_pipeline.checks.reach.machine import Counters, count_files, measure_mount, mounts, rates, read_counters
-from monitoring_pipeline.checks.reach.threads import in_thread
 from monitoring_pipeline.errors import SourceFailure
+from monitoring_pipeline.reach.machine import Counters, count_files, measure_mount, mounts, rates, read_counters
+from monitoring_pipeline.reach.threads import in_thread
 from monitoring_pipeline.records import CheckType
 
 if TYPE_CHECKING:

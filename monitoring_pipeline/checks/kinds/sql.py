@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.reach.database import Answer, DatabaseUrl, ask, bring_in
+from monitoring_pipeline.reach.database import Answer, DatabaseUrl, ask, bring_in
 
 __all__ = ["SqlCheck"]
 

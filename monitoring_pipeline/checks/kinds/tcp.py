@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.reach.connection import Phases, connect, failure_of, place
 from monitoring_pipeline.errors import SourceFailure
+from monitoring_pipeline.reach.connection import Phases, connect, failure_of, place
 
 __all__ = ["TcpCheck"]
 

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.reach.certificates import read_certificate
-from monitoring_pipeline.checks.reach.connection import Phases, connect, failure_of, place, start_tls, tls_context
 from monitoring_pipeline.errors import SourceFailure
+from monitoring_pipeline.reach.certificates import read_certificate
+from monitoring_pipeline.reach.connection import Phases, connect, failure_of, place, start_tls, tls_context
 
 __all__ = ["TlsCheck"]
 

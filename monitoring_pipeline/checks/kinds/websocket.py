@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from monitoring_pipeline.checks.check import Check, Clients, Probe, ProbeContext
-from monitoring_pipeline.checks.reach.connection import addresses_of, failure_of, tls_context
-from monitoring_pipeline.checks.reach.http_exchange import Target, target_of
+from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
 from monitoring_pipeline.errors import NetworkDenied, SourceFailure
+from monitoring_pipeline.reach.connection import addresses_of, failure_of, tls_context
+from monitoring_pipeline.reach.context import Clients
+from monitoring_pipeline.reach.http_exchange import Target, target_of
 
 if TYPE_CHECKING:
     from aiohttp import (

@@ -20,9 +20,9 @@ from monitoring_pipeline.alerting.delivery.outbox import Drained, Outbox
 from monitoring_pipeline.alerting.delivery.posting import post
 from monitoring_pipeline.alerting.message import Kind, Message
 from monitoring_pipeline.alerting.spec import AlertingSpec, PersonSpec, Plan
-from monitoring_pipeline.checks.spec import NetworksSpec
 from monitoring_pipeline.clock import from_us
 from monitoring_pipeline.errors import NotFound
+from monitoring_pipeline.reach.spec import NetworksSpec
 from monitoring_pipeline.records import Severity
 from monitoring_pipeline.store import outbox as box
 from monitoring_pipeline.store.channels import ChannelState, channels_by_name

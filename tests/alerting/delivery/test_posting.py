@@ -12,7 +12,7 @@ import trustme
 from monitoring_pipeline.alerting.delivery.channel import SendContext, Undelivered
 from monitoring_pipeline.alerting.delivery.posting import as_json, post
 from monitoring_pipeline.alerting.delivery.session import open_session
-from monitoring_pipeline.checks.spec import NetworksSpec
+from monitoring_pipeline.reach.spec import NetworksSpec
 from tests.alerting.delivery.channels.receiver import NOW, Receiver, sending
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from monitoring_pipeline.checks.check import ProbeContext
 from monitoring_pipeline.checks.kinds.file import FileCheck
 from monitoring_pipeline.errors import CheckError
-from tests.checks.reach.test_files import as_nobody, public_folder  # noqa: F401 - a fixture
+from tests.reach.test_files import as_nobody, public_folder  # noqa: F401 - a fixture
 
 
 def file(path: Path | str, **fields: Any) -> FileCheck:

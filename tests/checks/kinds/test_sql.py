@@ -461,7 +461,7 @@ async def test_a_forbidden_network(context: ProbeContext) -> None:
 
 
 async def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch, context: ProbeContext) -> None:
-    monkeypatch.delitem(sys.modules, "monitoring_pipeline.checks.reach.databases.mysql", raising=False)
+    monkeypatch.delitem(sys.modules, "monitoring_pipeline.reach.databases.mysql", raising=False)
     for name in [name for name in sys.modules if name.split(".")[0] == "pymysql"]:
         monkeypatch.delitem(sys.modules, name)
 

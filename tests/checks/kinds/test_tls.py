@@ -18,8 +18,8 @@ from cryptography.x509.oid import NameOID
 
 from monitoring_pipeline.checks.check import ProbeContext
 from monitoring_pipeline.checks.kinds.tls import TlsCheck
-from monitoring_pipeline.checks.reach.certificates import read_certificate
 from monitoring_pipeline.errors import NetworkDenied, SourceFailure
+from monitoring_pipeline.reach.certificates import read_certificate
 from monitoring_pipeline.records import Source
 from tests.checks.kinds.conftest import DictClients, DictFacts
 from tests.servers import free_port

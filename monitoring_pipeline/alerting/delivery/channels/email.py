@@ -18,8 +18,8 @@ from monitoring_pipeline.alerting.delivery.channel import Channel, SendContext, 
 from monitoring_pipeline.alerting.delivery.letter import Letter, address_of
 from monitoring_pipeline.alerting.message import AlertFacts, Message
 from monitoring_pipeline.checks.deadlines import Zone
-from monitoring_pipeline.checks.reach.connection import tls_context
 from monitoring_pipeline.errors import CheckError
+from monitoring_pipeline.reach.connection import tls_context
 
 if TYPE_CHECKING:
     import aiosmtplib

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import psycopg
 
-from monitoring_pipeline.checks.reach.database import Found, Target, first_row, interrupted, refused_write
 from monitoring_pipeline.errors import CheckError, MonitoringError, SourceFailure
+from monitoring_pipeline.reach.database import Found, Target, first_row, interrupted, refused_write
 
 __all__ = ["connect"]
 

@@ -10,8 +10,8 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from monitoring_pipeline.checks.spec import NetworksSpec
 from monitoring_pipeline.errors import NetworkDenied, SourceFailure
+from monitoring_pipeline.reach.spec import NetworksSpec
 
 __all__ = ["SharedClients"]
 

@@ -17,13 +17,13 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from monitoring_pipeline.checks.reach.connection import Phases, connect, failure_of, place, start_tls
 from monitoring_pipeline.errors import SourceFailure
+from monitoring_pipeline.reach.connection import Phases, connect, failure_of, place, start_tls
 
 if TYPE_CHECKING:
     import ssl
 
-    from monitoring_pipeline.checks.check import ProbeContext
+    from monitoring_pipeline.reach.context import ReachContext
 
 __all__ = ["Answer", "Target", "decoded", "exchange", "request_bytes", "target_of"]
 
@@ -222,7 +222,7 @@ class _Exchange(asyncio.Protocol):
 
 
 async def exchange(
-    context: ProbeContext,
+    context: ReachContext,
     target: Target,
     request: bytes,
     *,

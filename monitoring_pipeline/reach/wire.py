@@ -10,11 +10,11 @@ import asyncio
 import ssl
 from typing import TYPE_CHECKING
 
-from monitoring_pipeline.checks.reach.connection import Phases, connect, failure_of, place, start_tls
 from monitoring_pipeline.errors import SourceFailure
+from monitoring_pipeline.reach.connection import Phases, connect, failure_of, place, start_tls
 
 if TYPE_CHECKING:
-    from monitoring_pipeline.checks.check import ProbeContext
+    from monitoring_pipeline.reach.context import ReachContext
 
 __all__ = ["Wire"]
 
@@ -42,7 +42,7 @@ class Wire:
         self._reader = asyncio.StreamReader(limit=_LIMIT)
         self._protocol = _Protocol(self._reader)
 
-    async def open(self, context: ProbeContext) -> None:
+    async def open(self, context: ReachContext) -> None:
         """Connects. Raises what `connection.connect` raises."""
         self._transport = await connect(context, self.host, self._port, self._protocol, self.phases)
 

@@ -16,10 +16,10 @@ from urllib.parse import quote, quote_plus
 
 from pydantic import AfterValidator, SecretStr
 
-from monitoring_pipeline.checks.check import ProbeContext
-from monitoring_pipeline.checks.reach.connection import addresses_of
-from monitoring_pipeline.checks.reach.threads import in_thread
 from monitoring_pipeline.errors import CheckError, MissingExtra, MonitoringError, SourceFailure, nearest
+from monitoring_pipeline.reach.connection import addresses_of
+from monitoring_pipeline.reach.context import ReachContext
+from monitoring_pipeline.reach.threads import in_thread
 
 __all__ = [
     "Answer",
@@ -135,7 +135,7 @@ async def ask(
     url: SecretStr,
     query: str,
     *,
-    context: ProbeContext,
+    context: ReachContext,
     max_rows: int = 1000,
     server_stats: bool = False,
 ) -> Answer:
@@ -182,7 +182,7 @@ def _ask(target: Target, query: str, max_rows: int, server_stats: bool, handle: 
 def _dialect(name: str) -> _Dialect:
     """The dialect's file, which imports its driver: before the clock runs, and only when needed."""
     try:
-        return cast(_Dialect, importlib.import_module(f"monitoring_pipeline.checks.reach.databases.{name}"))
+        return cast(_Dialect, importlib.import_module(f"monitoring_pipeline.reach.databases.{name}"))
     except ModuleNotFoundError as error:
         if error.name != "pymysql":
             raise

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from monitoring_pipeline.checks.reach.machine import Counters, count_files, measure_mount, mounts, rates, read_counters
+from monitoring_pipeline.reach.machine import Counters, count_files, measure_mount, mounts, rates, read_counters
 
 
 def test_rates_between_two_readings() -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from monitoring_pipeline.errors import CheckError, NetworkDenied, SourceFailure
 
 if TYPE_CHECKING:
-    from monitoring_pipeline.checks.check import ProbeContext
+    from monitoring_pipeline.reach.context import ReachContext
 
 __all__ = ["Phases", "addresses_of", "connect", "failure_of", "is_address", "place", "start_tls", "tls_context"]
 
@@ -114,7 +114,7 @@ def _lookup_failure(error: OSError, host: str) -> SourceFailure | CheckError:
     return SourceFailure(f"the name {host} does not resolve")
 
 
-async def addresses_of(context: ProbeContext, host: str, port: int) -> Sequence[str]:
+async def addresses_of(context: ReachContext, host: str, port: int) -> Sequence[str]:
     """The permitted addresses of `host`, at least one.
 
     Raises NetworkDenied for a forbidden one, SourceFailure for a name that does not exist, and
@@ -134,7 +134,7 @@ async def addresses_of(context: ProbeContext, host: str, port: int) -> Sequence[
 
 
 async def connect(
-    context: ProbeContext, host: str, port: int, protocol: asyncio.BaseProtocol, phases: Phases
+    context: ReachContext, host: str, port: int, protocol: asyncio.BaseProtocol, phases: Phases
 ) -> asyncio.Transport:
     """A TCP connection of `protocol` to the first address of `host` that accepts one.
 

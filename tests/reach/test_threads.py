@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from monitoring_pipeline.checks.reach.threads import Threads, in_thread
 from monitoring_pipeline.errors import CheckError
+from monitoring_pipeline.reach.threads import Threads, in_thread
 
 NUMBER: contextvars.ContextVar[int] = contextvars.ContextVar("number", default=0)
 
@@ -112,7 +112,7 @@ async def test_a_short_queue_is_waited_out() -> None:
 def test_the_interpreter_exits_although_a_thread_is_stuck() -> None:
     program = (
         "import asyncio, threading\n"
-        "from monitoring_pipeline.checks.reach.threads import in_thread\n"
+        "from monitoring_pipeline.reach.threads import in_thread\n"
         "async def main():\n"
         "    try:\n"
         "        async with asyncio.timeout(0.1):\n"

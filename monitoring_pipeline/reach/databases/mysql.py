@@ -13,9 +13,9 @@ import pymysql
 import pymysql.connections
 from pymysql.cursors import Cursor, SSCursor
 
-from monitoring_pipeline.checks.reach.connection import failure_of, place
-from monitoring_pipeline.checks.reach.database import Found, Target, first_row, interrupted, refused_write
 from monitoring_pipeline.errors import CheckError, MonitoringError, SourceFailure
+from monitoring_pipeline.reach.connection import failure_of, place
+from monitoring_pipeline.reach.database import Found, Target, first_row, interrupted, refused_write
 
 __all__ = ["connect"]
 

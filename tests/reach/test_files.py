@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from monitoring_pipeline.checks.reach.files import scan
 from monitoring_pipeline.errors import CheckError
+from monitoring_pipeline.reach.files import scan
 
 NOBODY = 65534
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from monitoring_pipeline.checks.reach.processes import describe_exit, run_bounded
+from monitoring_pipeline.reach.processes import describe_exit, run_bounded
 
 
 def python(code: str) -> list[str]:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from monitoring_pipeline.checks.reach.connection import addresses_of, failure_of, place, tls_context
 from monitoring_pipeline.errors import CheckError, SourceFailure
+from monitoring_pipeline.reach.connection import addresses_of, failure_of, place, tls_context
 
 if TYPE_CHECKING:
-    from monitoring_pipeline.checks.check import ProbeContext
+    from monitoring_pipeline.reach.context import ReachContext
 
 __all__ = ["Endpoint", "causes", "unreachable"]
 
@@ -59,7 +59,7 @@ class Endpoint:
     def __repr__(self) -> str:
         return f"Endpoint({self})"
 
-    async def permitted(self, context: ProbeContext) -> None:
+    async def permitted(self, context: ReachContext) -> None:
         """Raises NetworkDenied when it may not be reached, SourceFailure when its name does not resolve."""
         await addresses_of(context, self.host, self.port)
 

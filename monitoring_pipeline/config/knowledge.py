@@ -1,0 +1,85 @@
+"""Builds what is asked about sources beside their checks: suites, collectors, objectives, reports."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from monitoring_pipeline.analysis.spec import AnalysisSpec, ObjectiveSpec
+from monitoring_pipeline.collection.spec import CollectorSpec
+from monitoring_pipeline.config.alerting import declared
+from monitoring_pipeline.config.anchoring import anchored
+from monitoring_pipeline.config.documents import Document
+from monitoring_pipeline.config.nodes import Fields, Scalar, plain
+from monitoring_pipeline.config.problems import Problems, hint, quoted
+from monitoring_pipeline.config.validation import as_fields, validate
+from monitoring_pipeline.quality.spec import SuiteSpec
+from monitoring_pipeline.reports.spec import ReportSpec
+
+__all__ = ["Knowledge", "knowledge_sections", "read_knowledge"]
+
+SpecT = TypeVar("SpecT", bound=BaseModel)
+_SECTIONS = ("suites", "collectors", "objectives", "reports")
+
+
+@dataclass(slots=True)
+class Knowledge:
+    """The parts by name, without those about disabled sources."""
+
+    analysis: AnalysisSpec = field(default_factory=AnalysisSpec)
+    suites: dict[str, SuiteSpec] = field(default_factory=dict)
+    collectors: dict[str, CollectorSpec] = field(default_factory=dict)
+    objectives: dict[str, ObjectiveSpec] = field(default_factory=dict)
+    reports: dict[str, ReportSpec] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Ids of the sources there are, those with mistakes of their own included, and of the disabled ones among them."""
+
+    known: Collection[str]
+    disabled: Collection[str]
+
+
+def read_knowledge(
+    document: Document, folder: Path, problems: Problems, *, sources: Collection[str], disabled: Collection[str]
+) -> Knowledge:
+    """All of it; problems are added. Relative paths count from `folder`."""
+    head = as_fields(document.head.values.get("analysis"), "analysis", problems)
+    analysis = validate(AnalysisSpec, head, problems) if head is not None else None
+    there = _Sources(sources, disabled)
+    return Knowledge(
+        analysis or AnalysisSpec(),
+        dict(_named(document, "suites", SuiteSpec, folder, there, problems)),
+        dict(_named(document, "collectors", CollectorSpec, folder, there, problems)),
+        dict(_named(document, "objectives", ObjectiveSpec, folder, there, problems)),
+        dict(_named(document, "reports", ReportSpec, folder, there, problems)),
+    )
+
+
+def _named(
+    document: Document, section: str, model: type[SpecT], folder: Path, sources: _Sources, problems: Problems
+) -> Iterator[tuple[str, SpecT]]:
+    for name, fields in declared(document, section, problems):
+        spec = validate(model, fields, problems)
+        if _is_about_enabled(fields, sources, problems) and spec is not None:
+            yield name, anchored(spec, folder)
+
+
+def _is_about_enabled(fields: Fields, sources: _Sources, problems: Problems) -> bool:
+    """Whether the part is to be kept. A source that does not exist is a problem."""
+    node = fields.values.get("source")
+    if not isinstance(node, Scalar) or node.value is None:
+        return True
+    if node.text not in sources.known:
+        problems.add(node.mark, f"{quoted(node)} is not a source{hint(node.text, sources.known)}")
+    return node.text not in sources.disabled
+
+
+def knowledge_sections(document: Document) -> dict[str, Any]:
+    """The sections as plain values, for the fingerprint."""
+    return {section: plain(document.named[section]) for section in _SECTIONS}

@@ -12,11 +12,14 @@ from sqlalchemy import insert
 from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.store import tables
 from monitoring_pipeline.store.history import connect
+from monitoring_pipeline.store.hot import HOT
 from monitoring_pipeline.store.operational import OperationalStore
 from monitoring_pipeline.store.spec import RetentionSpec
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RETENTION = RetentionSpec()
+NOTHING = dict.fromkeys(HOT, 0)
+"""What is counted per table where nothing is to be counted."""
 
 
 def minutes(number: float) -> datetime:

@@ -16,7 +16,7 @@ from monitoring_pipeline.store.loading import load_hot
 from monitoring_pipeline.store.operational import OperationalStore
 from monitoring_pipeline.store.publishing import publish
 from monitoring_pipeline.store.spec import RetentionSpec
-from tests.store.rows import RETENTION, T0, change, gap, minutes, result, sample, write, write_samples
+from tests.store.rows import NOTHING, RETENTION, T0, change, gap, minutes, result, sample, write, write_samples
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_rows_younger_than_the_retention_stay(store: OperationalStore, tmp_path:
     for _ in range(2):
         publish(store, warehouse, published, T0)
     deleted = expire_hot(store, RETENTION, minutes(300), batch_rows=7)
-    assert deleted == {"results": 180, "samples": 0, "gaps": 18, "status_changes": 180, "beats": 0}
+    assert deleted == NOTHING | {"results": 180, "gaps": 18, "status_changes": 180, "beats": 0}
     with store.read() as connection:
         oldest = connection.execute(select(func.min(tables.results.c.started))).scalar_one()
     assert oldest == to_us(minutes(180))
@@ -103,7 +103,7 @@ def test_the_warehouse_forgets_each_table_at_its_own_age(store: OperationalStore
     load_hot(store, warehouse, T0)
     retention = RetentionSpec(results=timedelta(days=4), samples=timedelta(days=2), changes=timedelta(days=8))
     deleted = expire_warehouse(warehouse, retention, T0 + timedelta(days=10))
-    assert deleted == {"results": 6, "samples": 8, "gaps": 2, "status_changes": 2}
+    assert deleted == NOTHING | {"results": 6, "samples": 8, "gaps": 2, "status_changes": 2}
     assert load_hot(store, warehouse, T0)["results"] == 0
     publish(store, warehouse, published, T0)
     with open_published(published) as connection:

@@ -13,8 +13,9 @@ from monitoring_pipeline.errors import ConfigError
 from tests.config.conftest import Load, Problems
 
 HEAD_KEYS = (
-    "alerting, analysis, api, channels, collectors, components, defaults, escalations, execution, include, maintenance, "
-    "name, objectives, people, reports, retention, rotas, rules, sources, stores, suites, teams, templates, version"
+    "alerting, analysis, api, channels, collectors, components, defaults, escalations, execution, include, "
+    "maintenance, name, objectives, people, reports, retention, rotas, rules, sources, stores, suites, teams, "
+    "templates, version"
 )
 KINDS = ", ".join(sorted(check_kinds().by_name))
 

@@ -4,6 +4,7 @@ No I/O, no configuration parsing and no SQL here. A noun that only one room uses
 """
 
 from monitoring_pipeline.records.alert import Alert, AlertMode, AlertState, Severity, Transition
+from monitoring_pipeline.records.event import Event
 from monitoring_pipeline.records.result import Gap, GapReason, Result, Sample, Skip
 from monitoring_pipeline.records.source import Component, Criticality, Source
 from monitoring_pipeline.records.state import BreakerState, CheckState, SourceState
@@ -18,6 +19,7 @@ __all__ = [
     "CheckType",
     "Component",
     "Criticality",
+    "Event",
     "Gap",
     "GapReason",
     "Result",

@@ -40,7 +40,7 @@ from monitoring_pipeline.store import states
 from monitoring_pipeline.store.operational import OperationalStore
 from monitoring_pipeline.store.results import insert_samples
 
-__all__ = ["OWN_SOURCES", "Alerting", "Surroundings", "report"]
+__all__ = ["OWN_SOURCES", "Alerting", "Facts", "Surroundings", "report"]
 
 log = structlog.get_logger(__name__)
 _SWEEP = timedelta(seconds=5)
@@ -205,13 +205,20 @@ class Alerting:
         return await self.outbox.drain(timeout_s)
 
 
-def report(store: OperationalStore, alerting: Alerting, samples: Sequence[Sample], clock: Clock) -> None:
-    """Records samples from outside and judges them, in one transaction."""
-    touched = {(sample.source, sample.check) for sample in samples}
-    alerting.load({source for source, _ in touched})
+Facts = Callable[[Connection], Sequence[Sample]]
+"""Writes rows of its own into a transaction, and answers with the samples that follow from them."""
+
+
+def report(store: OperationalStore, alerting: Alerting, sources: Collection[str], facts: Facts, clock: Clock) -> None:
+    """Records what was found about some sources by others than checks, and judges it, in one transaction.
+
+    The samples that `facts` answers with are recorded here.
+    """
+    alerting.load(set(sources))
     try:
         with store.write() as connection:
+            samples = facts(connection)
             insert_samples(connection, samples)
-            alerting.judge(connection, touched, (), clock())
+            alerting.judge(connection, {(sample.source, sample.check) for sample in samples}, (), clock())
     finally:
         alerting.close()

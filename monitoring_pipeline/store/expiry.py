@@ -16,9 +16,10 @@ from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.store import marks
 from monitoring_pipeline.store.hot import HOT
 from monitoring_pipeline.store.operational import OperationalStore
+from monitoring_pipeline.store.rollups.keeping import expire_rollups, keep_until
 from monitoring_pipeline.store.spec import RetentionSpec
 from monitoring_pipeline.store.tables import beats
-from monitoring_pipeline.store.warehouse import TIME_COLUMNS, literal, open_warehouse
+from monitoring_pipeline.store.warehouse import TIME_COLUMNS, literal, open_warehouse, transaction
 
 __all__ = ["expire_hot", "expire_warehouse"]
 
@@ -59,8 +60,11 @@ def expire_warehouse(warehouse_path: Path, retention: RetentionSpec, now: dateti
     deleted = {}
     with open_warehouse(warehouse_path, now) as warehouse:
         for name, column in TIME_COLUMNS.items():
-            old = f'DELETE FROM {name} WHERE "{column}" < {literal(now - kept[name])}'  # noqa: S608 - names of our own
-            deleted[name] = int(warehouse.execute(old).fetchall()[0][0])
+            with transaction(warehouse):
+                cutoff = keep_until(warehouse, name, now - kept[name])
+                old = f'DELETE FROM {name} WHERE "{column}" < {literal(cutoff)}'  # noqa: S608 - names of our own
+                deleted[name] = int(warehouse.execute(old).fetchall()[0][0])
+        deleted |= expire_rollups(warehouse, retention.rollups, now)
         warehouse.execute("CHECKPOINT")
     return deleted
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from monitoring_pipeline.clock import Duration
 
-__all__ = ["RetentionSpec", "StoresSpec"]
+__all__ = ["RetentionSpec", "RollupRetentionSpec", "StoresSpec"]
 
 
 class StoresSpec(BaseModel):
@@ -25,6 +25,22 @@ class StoresSpec(BaseModel):
     warehouse: Path | None = Field(None, description="The DuckDB file; DIRECTORY/warehouse.duckdb by default.")
 
 
+class RollupRetentionSpec(BaseModel):
+    """How long history in buckets is kept, per width of the buckets."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    minute: Duration = Field(timedelta(days=30), description="Buckets of a minute.")
+    hour: Duration = Field(timedelta(days=400), description="Buckets of an hour.")
+    day: Duration = Field(timedelta(days=1830), description="Buckets of a day.")
+    week: Duration = Field(timedelta(days=3660), description="Buckets of a week.")
+
+    def of(self, level: str) -> timedelta:
+        """How long the buckets of a level are kept, by its name."""
+        kept: timedelta = getattr(self, level)
+        return kept
+
+
 class RetentionSpec(BaseModel):
     """How long rows are kept."""
 
@@ -36,4 +52,7 @@ class RetentionSpec(BaseModel):
     changes: Duration = Field(timedelta(days=1200), description="Status changes, gaps and events.")
     quality: Duration = Field(timedelta(days=400), description="Runs of quality suites in the warehouse.")
     collections: Duration = Field(timedelta(days=90), description="What collectors reported, in the warehouse.")
+    rollups: RollupRetentionSpec = Field(
+        RollupRetentionSpec(), description="History in buckets of a minute, an hour, a day and a week."
+    )
     runs: Duration = Field(timedelta(days=2), description="Dagster's records of its own runs.")

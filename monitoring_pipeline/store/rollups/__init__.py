@@ -1,14 +1,14 @@
 """History in buckets of a minute, an hour, a day and a week (UTC): what long questions read.
 
 `roll_up` builds what ended since the last time and whatever late rows touched, `rebuild` builds given days anew;
-`series`, `executions` and `totals` answer from the buckets and, for the time that has none yet, from the rows
+`series`, `totals`, `executions` and `uptime` answer from the buckets and, for the time that has none yet, from the rows
 themselves, so an answer is as fresh as history is. docs/history.md says what the figures mean.
 """
 
 from monitoring_pipeline.store.rollups.building import rebuild, roll_up
 from monitoring_pipeline.store.rollups.keeping import expire_rollups, keep_until
 from monitoring_pipeline.store.rollups.levels import DAY, HOUR, LEVELS, MINUTE, WEEK, Level, level_for
-from monitoring_pipeline.store.rollups.reading import executions, series, totals
+from monitoring_pipeline.store.rollups.reading import executions, series, series_query, totals, uptime
 
 __all__ = [
     "DAY",
@@ -24,5 +24,7 @@ __all__ = [
     "rebuild",
     "roll_up",
     "series",
+    "series_query",
     "totals",
+    "uptime",
 ]

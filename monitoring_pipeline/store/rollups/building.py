@@ -125,7 +125,9 @@ def _head(warehouse: DuckDBPyConnection, log: str) -> int:
     return int(warehouse.execute(f"SELECT coalesce(max(id), 0) FROM {log}").fetchall()[0][0])
 
 
-def _late(warehouse: DuckDBPyConnection, track: _Track, level: Level, until: datetime) -> list[tuple[datetime, datetime]]:
+def _late(
+    warehouse: DuckDBPyConnection, track: _Track, level: Level, until: datetime
+) -> list[tuple[datetime, datetime]]:
     """The stretches of built buckets that rows touched which were loaded since, at most one per day, oldest first."""
     late = []
     for log, (first, last) in track.logs.items():
@@ -170,14 +172,18 @@ def _new(warehouse: DuckDBPyConnection, track: _Track, until: datetime, target: 
 
 def _build_values(warehouse: DuckDBPyConnection, level: Level, start: datetime, end: datetime) -> int:
     within = f"time >= {literal(start)} AND time < {literal(end)} AND isfinite(value)"
-    _name(warehouse, f"SELECT source, check_id, metric, any_value(unit) AS unit FROM samples WHERE {within} GROUP BY ALL")
+    _name(
+        warehouse, f"SELECT source, check_id, metric, any_value(unit) AS unit FROM samples WHERE {within} GROUP BY ALL"
+    )
     points = f"""
         SELECT series.id AS series, time, value FROM samples
         JOIN series USING (source, check_id, metric) WHERE {within}
     """
     days = f"SELECT series, bucket, {values.whole('p25')} AS p25, {values.whole('p75')} AS p75 FROM values_day"
     limits = values.fences(days, DAY.floor(start), "series")
-    count = _replace(warehouse, level.values, start, end, _compact(level, values.from_points(level, points, limits, "series")))
+    count = _replace(
+        warehouse, level.values, start, end, _compact(level, values.from_points(level, points, limits, "series"))
+    )
     if level == DAY:
         _build_weeks(warehouse, start, end)
     return count

@@ -107,4 +107,3 @@ def _buckets(level: Level, first: str, last: str, start: datetime, end: datetime
     begin = f"date_trunc('{level.name}', greatest({first}, {literal(start)}))"
     upto = f"least({last}, {literal(end)} - INTERVAL 1 MICROSECOND)"
     return f"unnest(generate_series({begin}, {upto}, INTERVAL 1 {level.name}))"
-

@@ -19,9 +19,7 @@ __all__ = ["begin", "built_until", "kept_since", "last_looked_at", "note", "note
 # ruff: noqa: S608
 
 
-def built_until(
-    connection: DuckDBPyConnection, log: str, level: Level, database: str | None = None
-) -> datetime | None:
+def built_until(connection: DuckDBPyConnection, log: str, level: Level, database: str | None = None) -> datetime | None:
     """Every bucket that ends by this moment is built from the log; None before the first."""
     prefix = f"{database}." if database else ""
     rows = connection.execute(

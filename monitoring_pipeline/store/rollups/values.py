@@ -16,7 +16,7 @@ from monitoring_pipeline.store.rollups import sketch
 from monitoring_pipeline.store.rollups.levels import DAY, Level
 from monitoring_pipeline.store.warehouse import literal
 
-__all__ = ["COLUMNS", "SERIES", "SUMMED", "fences", "from_days", "from_points", "whole"]
+__all__ = ["COLUMNS", "LOOK_BACK", "SERIES", "SUMMED", "fences", "from_days", "from_points", "whole"]
 
 # Built from names and escaped literals of our own only.
 # ruff: noqa: S608
@@ -29,7 +29,9 @@ SUMMED = ("count", "sum", "min", "max", "earliest", "latest", "p50", "p95", "p99
 
 COLUMNS = {"minute": SUMMED, "hour": SUMMED, "day": (*SUMMED, "p25", "p75"), "week": (*SUMMED, "p25", "p75")}
 
-_LOOK_BACK = timedelta(days=7)
+LOOK_BACK = timedelta(days=7)
+"""How many days before decide about the fences of a day."""
+
 _FENCE = 3
 # A series that hardly moves: its fences are not narrower than this share of its values.
 _NARROWEST = 0.01
@@ -47,7 +49,7 @@ def fences(days: str, day: datetime, keys: str) -> str:
     return f"""
         SELECT {keys}, q1 - {_FENCE} * {width} AS low, q3 + {_FENCE} * {width} AS high FROM (
             SELECT {keys}, median(p25) AS q1, median(p75) AS q3 FROM ({days})
-            WHERE bucket >= {literal(day - _LOOK_BACK)} AND bucket < {literal(day)} GROUP BY {keys}
+            WHERE bucket >= {literal(day - LOOK_BACK)} AND bucket < {literal(day)} GROUP BY {keys}
         )
     """
 
@@ -82,25 +84,29 @@ def from_points(level: Level, points: str, limits: str, keys: str) -> str:
     """
 
 
-def from_days(days: str, keys: str) -> str:
-    """A query for weeks, merged from whole day buckets: counts and sums are exact, quantiles those of sketches."""
+def from_days(days: str, keys: str, bucket: str = "date_trunc('week', bucket)", *, quantiles: bool = True) -> str:
+    """A query that merges whole day buckets into those of an expression: weeks, if nothing else is said.
+
+    Counts, sums and extremes are exact, quantiles those of the merged sketches.
+    """
     group = f"{keys}, bucket"
+    simple = f"""
+        SELECT {group}, sum(count)::UBIGINT AS count, sum(sum) AS sum, min(min) AS min, max(max) AS max,
+               arg_min(earliest, day) AS earliest, arg_max(latest, day) AS latest, sum(outliers)::UBIGINT AS outliers
+        FROM placed GROUP BY {group}
+    """
+    placed = f"WITH placed AS MATERIALIZED (SELECT * REPLACE ({bucket} AS bucket), bucket AS day FROM ({days}))"
+    if not quantiles:
+        return f"{placed} {simple}"
     entries = f"""
         SELECT {group}, entry.key AS code, entry.value AS n
         FROM (SELECT {group}, unnest(map_entries(sketch)) AS entry FROM placed)
     """
     inside = ", ".join(f"greatest(least({name}, max), min) AS {name}" for name in sketch.QUANTILES)
     return f"""
-        WITH placed AS MATERIALIZED (
-            SELECT * REPLACE (date_trunc('week', bucket) AS bucket), bucket AS day FROM ({days})
-        ), simple AS (
-            SELECT {group}, sum(count)::UINTEGER AS count, sum(sum) AS sum, min(min) AS min, max(max) AS max,
-                   arg_min(earliest, day) AS earliest, arg_max(latest, day) AS latest,
-                   sum(outliers)::UINTEGER AS outliers
-            FROM placed GROUP BY {group}
-        )
+        {placed}, simple AS ({simple}), ranked AS ({sketch.quantiles(entries, group)})
         SELECT simple.*, sketch, {inside}
-        FROM simple LEFT JOIN ({sketch.quantiles(entries, group)}) USING ({group})
+        FROM simple LEFT JOIN ranked ON {_same("simple", "ranked", group)}
     """
 
 
@@ -112,3 +118,8 @@ def _sketches(group: str) -> str:
             FROM (SELECT {group}, code, count(*)::UINTEGER AS n FROM ({codes}) GROUP BY ALL) GROUP BY {group}
         ) USING ({group})
     """
+
+
+def _same(left: str, right: str, group: str) -> str:
+    # Not USING: the bucket of all time is NULL.
+    return " AND ".join(f"{left}.{key} IS NOT DISTINCT FROM {right}.{key}" for key in group.split(", "))

@@ -17,11 +17,19 @@ __all__ = ["migration"]
 _LEVELS = {"minute": "minutely", "hour": "hourly", "day": "daily", "week": "weekly"}
 _ALONE = ("min", "max", "earliest", "latest", "p50", "p95", "p99")
 _STATES = (
-    "CREATE TABLE series (id INTEGER NOT NULL, source VARCHAR NOT NULL, check_id VARCHAR NOT NULL, "
-    "metric VARCHAR NOT NULL, unit VARCHAR NOT NULL)",
+    """
+    CREATE TABLE series (
+        id INTEGER NOT NULL, source VARCHAR NOT NULL, check_id VARCHAR NOT NULL, metric VARCHAR NOT NULL,
+        unit VARCHAR NOT NULL
+    )
+    """,
     # Up to when a level is built from a log, and the last of its rows that was looked at.
-    "CREATE TABLE rolled (log VARCHAR NOT NULL, level VARCHAR NOT NULL, until TIMESTAMP NOT NULL, "
-    "last_id BIGINT NOT NULL, store_id VARCHAR)",
+    """
+    CREATE TABLE rolled (
+        log VARCHAR NOT NULL, level VARCHAR NOT NULL, until TIMESTAMP NOT NULL, last_id BIGINT NOT NULL,
+        store_id VARCHAR
+    )
+    """,
     # Since when a log is whole: what began before has lost rows to the retention.
     "CREATE TABLE kept_since (log VARCHAR NOT NULL, since TIMESTAMP NOT NULL)",
 )

@@ -1,0 +1,179 @@
+"""Questions about long stretches of time, answered from buckets, and from rows where there are none yet.
+
+Each takes a connection of `history.connect` and returns plain dicts with aware UTC datetimes. What is not built yet
+comes from the views `samples`, or `results` and `gaps`, which must reach back to `since`; with nothing built, all does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from monitoring_pipeline.store import queries
+from monitoring_pipeline.store.rollups import executions as counted
+from monitoring_pipeline.store.rollups import values
+from monitoring_pipeline.store.rollups.levels import DAY, HOUR, Level, level_for
+from monitoring_pipeline.store.rollups.stored import Chosen
+from monitoring_pipeline.store.warehouse import aware
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["cover", "executions", "series", "series_query", "totals", "uptime"]
+
+# Built from names and escaped literals of our own only.
+# ruff: noqa: S608
+
+_TICK = timedelta(microseconds=1)
+_COUNTS = ("healthy", "warning", "critical", "unknown", "gap_slots")
+
+
+def series(
+    connection: DuckDBPyConnection,
+    source: str | None,
+    metric: str | None,
+    since: datetime,
+    until: datetime,
+    *,
+    check: str | None = None,
+    level: Level | None = None,
+) -> list[dict[str, Any]]:
+    """What was measured in the buckets that touch [since, until), by series and time; empty ones are left out.
+
+    Of one `source`, `metric` and `check`, or of all where None. Without a `level` it is that of `level_for`. Keys:
+    source, check, metric, start, count, avg, min, max, earliest, latest (values), p50, p95, p99, and outliers (None
+    where there is no day before to tell them by). Needs the view `samples`.
+    """
+    query = series_query(connection, source, metric, since, until, check=check, level=level)
+    return _rows(connection, f"{query} ORDER BY ALL")
+
+
+def series_query(
+    connection: DuckDBPyConnection,
+    source: str | None,
+    metric: str | None,
+    since: datetime,
+    until: datetime,
+    *,
+    check: str | None = None,
+    level: Level | None = None,
+) -> str:
+    """The same as SQL, not ordered, for who goes on in SQL or takes columns instead of rows."""
+    level = level or level_for(until - since)
+    buckets = Chosen(connection, source, metric, check).values(level, level.floor(since), until)
+    figures = ", ".join(f"{values.whole(name)} AS {name}" for name in values.SUMMED if name not in ("count", "sum"))
+    return f"""
+        SELECT source, check_id AS "check", metric, bucket AS start, count, sum / count AS avg, {figures}
+        FROM ({buckets})
+    """
+
+
+def totals(
+    connection: DuckDBPyConnection,
+    source: str | None,
+    metric: str | None,
+    since: datetime,
+    until: datetime,
+    *,
+    check: str | None = None,
+    quantiles: bool = True,
+) -> list[dict[str, Any]]:
+    """What was measured on the UTC days that touch [since, until), a row per series, in their order.
+
+    Keys: source, check, metric, count, avg, min, max, earliest, latest, outliers, and with `quantiles` p50, p95, p99,
+    which are right to one percent. Merging quantiles of all series takes seconds: leave them out where none is shown.
+    Needs the view `samples`.
+    """
+    days = Chosen(connection, source, metric, check).values(DAY, DAY.floor(since), until)
+    merged = values.from_days(days, values.SERIES, "NULL::TIMESTAMP", quantiles=quantiles)
+    more = ", p50, p95, p99" if quantiles else ""
+    return _rows(
+        connection,
+        f"""
+        SELECT source, check_id AS "check", metric, count, sum / count AS avg, min, max, earliest, latest,
+               outliers{more}
+        FROM ({merged}) ORDER BY ALL
+        """,
+    )
+
+
+def executions(
+    connection: DuckDBPyConnection,
+    source: str | None,
+    since: datetime,
+    until: datetime,
+    *,
+    check: str | None = None,
+    level: Level | None = None,
+) -> list[dict[str, Any]]:
+    """What checks found in the buckets that touch [since, until), by check and time; empty ones are left out.
+
+    Keys: source, check, start, healthy, warning, critical, unknown, skipped (without a probe, part of the others),
+    missed (slots that nobody executed), unknown_s (seconds of which nothing is known). Needs the views `results` and
+    `gaps`.
+    """
+    level = level or level_for(until - since)
+    buckets = Chosen(connection, source, check=check).executions(level, level.floor(since), until)
+    figures = ", ".join((*counted.COUNTED, "unknown_s"))
+    return _rows(
+        connection,
+        f'SELECT source, check_id AS "check", bucket AS start, {figures} FROM ({buckets}) ORDER BY ALL',
+    )
+
+
+def uptime(
+    connection: DuckDBPyConnection, source: str | None, since: datetime, until: datetime, check: str | None = None
+) -> list[dict[str, Any]]:
+    """The answer of `queries.uptime`, counted from days and hours as far as they reach."""
+    chosen = Chosen(connection, source, check=check)
+    built = {level: chosen.built_until("results", level) or since for level in (DAY, HOUR)}
+    sums: dict[str, dict[str, Any]] = {}
+    for level, start, end in cover(since, until, built):
+        for row in _uptime(chosen, level, start, end):
+            into = sums.setdefault(row["source"], dict.fromkeys(_COUNTS, 0))
+            for name in _COUNTS:
+                into[name] += row[name]
+    return [{"source": name, **sums[name], "availability": _availability(sums[name])} for name in sorted(sums)]
+
+
+def cover(
+    since: datetime, until: datetime, built: dict[Level, datetime]
+) -> Iterator[tuple[Level | None, datetime, datetime]]:
+    """Cuts [since, until) into stretches of whole buckets of built levels, coarse ones first, and None for the rest."""
+    for level in sorted(built, key=lambda known: known.width, reverse=True):
+        start, end = level.floor(since + level.width - _TICK), min(level.floor(until), built[level])
+        if start < end:
+            yield from cover(since, start, built)
+            yield level, start, end
+            yield from cover(end, until, built)
+            return
+    if since < until:
+        yield None, since, until
+
+
+def _uptime(chosen: Chosen, level: Level | None, start: datetime, end: datetime) -> list[dict[str, Any]]:
+    if level is None:
+        return queries.uptime(chosen.connection, chosen.source, start, end, chosen.check)
+    sums = ", ".join(f"sum({name})::BIGINT AS {name}" for name in _COUNTS[:-1])
+    return _rows(
+        chosen.connection,
+        f"""
+        SELECT source, {sums}, sum(missed)::BIGINT AS gap_slots
+        FROM ({chosen.stored_executions(level, start, end)}) GROUP BY source
+        """,
+    )
+
+
+def _availability(counts: dict[str, Any]) -> float | None:
+    known = counts["healthy"] + counts["warning"] + counts["critical"]
+    return 100.0 * (counts["healthy"] + counts["warning"]) / known if known else None
+
+
+def _rows(connection: DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    cursor = connection.execute(query)
+    names: Sequence[str] = [column[0] for column in cursor.description or ()]
+    return [
+        {name: aware(value) if isinstance(value, datetime) else value for name, value in zip(names, row, strict=True)}
+        for row in cursor.fetchall()
+    ]

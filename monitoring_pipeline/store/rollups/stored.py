@@ -1,0 +1,119 @@
+"""SQL: what a reader has of series and checks, stored buckets and newest rows as one, under the names people use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from monitoring_pipeline.store.rollups import executions, values
+from monitoring_pipeline.store.rollups.levels import DAY, WEEK, Level
+from monitoring_pipeline.store.rollups.progress import built_until
+from monitoring_pipeline.store.warehouse import literal
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["Chosen"]
+
+# Built from names and escaped literals of our own only.
+# ruff: noqa: S608
+
+_TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The series or checks a question is about: None stands for all."""
+
+    connection: DuckDBPyConnection
+    source: str | None = None
+    metric: str | None = None
+    check: str | None = None
+
+    def built_until(self, log: str, level: Level) -> datetime | None:
+        """Up to when a level of a log is in the published copy; None when nothing is."""
+        if not self._published():
+            return None
+        if level == WEEK:
+            days = built_until(self.connection, log, DAY, "warehouse")
+            return None if days is None else WEEK.floor(days)
+        return built_until(self.connection, log, level, "warehouse")
+
+    def values(self, level: Level, start: datetime, end: datetime) -> str:
+        """A query for whole buckets of values in [start, end); `start` begins one. Of days and weeks with sketches."""
+        built = self.built_until("samples", level)
+        upto = start if built is None else min(end, built)
+        parts = [self._stored_values(level, start, upto)] if start < upto else []
+        newest = max(start, upto)
+        if level == WEEK and newest < end:
+            parts.append(values.from_days(self.values(DAY, newest, end), values.SERIES))
+        elif newest < end:
+            parts.append(values.from_points(level, self._points(newest, end), self._fences(end), values.SERIES))
+        return " UNION ALL BY NAME ".join(f"SELECT * FROM ({part})" for part in parts)
+
+    def executions(self, level: Level, start: datetime, end: datetime) -> str:
+        """A query for buckets of what checks found in [start, end); `start` begins one."""
+        built = self.built_until("results", level)
+        upto = start if built is None else min(end, built)
+        parts = [self.stored_executions(level, start, upto)] if start < upto else []
+        newest = max(start, upto)
+        if level == WEEK and newest < end:
+            parts.append(executions.from_days(self.executions(DAY, newest, end), executions.CHECK))
+        elif newest < end:
+            only = self._only(metric=False)
+            results, gaps = (f"SELECT * FROM {log} WHERE {only}" for log in ("results", "gaps"))
+            parts.append(executions.from_rows(level, results, gaps, newest, end, executions.CHECK))
+        return " UNION ALL BY NAME ".join(f"SELECT * FROM ({part})" for part in parts)
+
+    def stored_executions(self, level: Level, start: datetime, end: datetime) -> str:
+        """A query for the stored buckets alone."""
+        return f"""
+            SELECT source, check_id, e.* EXCLUDE (series, bucket), bucket::TIMESTAMP AS bucket
+            FROM warehouse.{level.executions} AS e JOIN warehouse.series AS s ON s.id = e.series
+            WHERE {self._numbered(of_checks=True)} AND {_within(start, end)}
+        """
+
+    def _stored_values(self, level: Level, start: datetime, end: datetime) -> str:
+        figures = ", ".join(f"{values.whole(name)} AS {name}" for name in values.COLUMNS[level.name])
+        return f"""
+            SELECT source, check_id, metric, bucket::TIMESTAMP AS bucket, {figures}
+                   {", sketch" if level in (DAY, WEEK) else ""}
+            FROM warehouse.{level.values} AS v JOIN warehouse.series AS s ON s.id = v.series
+            WHERE {self._numbered(of_checks=False)} AND {_within(start, end)}
+        """
+
+    def _points(self, start: datetime, end: datetime) -> str:
+        within = f"time >= {literal(start)} AND time < {literal(end)} AND isfinite(value)"
+        return f"SELECT {values.SERIES}, time, value FROM samples WHERE {within} AND {self._only()}"
+
+    def _fences(self, end: datetime) -> str:
+        if not self._published():
+            return f"SELECT {values.SERIES}, 0.0 AS low, 0.0 AS high FROM samples WHERE false"
+        day = DAY.floor(end - _TICK)
+        return values.fences(self._stored_values(DAY, day - values.LOOK_BACK, day), day, values.SERIES)
+
+    def _numbered(self, *, of_checks: bool) -> str:
+        """A condition on stored rows. Few numbers are listed: they tell DuckDB which blocks it need not read."""
+        named = f"metric {'=' if of_checks else '<>'} '' AND {self._only(metric=not of_checks)}"
+        if self.source is None:
+            return named
+        rows = self.connection.execute(f"SELECT id FROM warehouse.series WHERE {named}").fetchall()
+        return f"series IN ({', '.join(str(number) for (number,) in rows)})" if rows else "false"
+
+    def _only(self, *, metric: bool = True) -> str:
+        wanted = {"source": self.source, "check_id": self.check, "metric": self.metric if metric else None}
+        return (
+            " AND ".join([f"{name} = {literal(value)}" for name, value in wanted.items() if value is not None])
+            or "true"
+        )
+
+    def _published(self) -> bool:
+        found = self.connection.execute(
+            "SELECT 1 FROM duckdb_tables() WHERE database_name = 'warehouse' AND table_name = 'rolled'"
+        )
+        return bool(found.fetchall())
+
+
+def _within(start: datetime, end: datetime) -> str:
+    return f"bucket >= {literal(start)}::TIMESTAMP_S AND bucket < {literal(end)}::TIMESTAMP_S"

@@ -14,11 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitoring_pipeline.analysis.seasons import find_season
-from monitoring_pipeline.analysis.series import Floats, Grid, SeriesKey, middle, spread
+from monitoring_pipeline.analysis.series import Floats, Grid, SeriesKey, mean, middle, spread
 
 __all__ = ["Bounds", "Forecast", "bounds_of", "forecast"]
 
@@ -31,6 +33,7 @@ _SKEWED = 1.8
 _OUTLIER = 6.0
 NAMES = ("last", "yesterday", "last week", "fast level", "level", "slow level", "slope of a week", "slope of a month")
 
+Flags = NDArray[np.bool_]
 Bounds = tuple[float, float]
 """What the values of a series cannot leave."""
 
@@ -67,7 +70,7 @@ def bounds_of(key: SeriesKey, values: Floats) -> Bounds:
     """What the unit and the past say: percent stay within 0 and 100, what never was negative stays so."""
     known = values[~np.isnan(values)]
     low = 0.0 if known.size and known.min() >= 0 else -np.inf
-    percent = key.unit in ("%", "percent") and known.size and 0 <= known.min() and known.max() <= 100
+    percent = key.unit in ("%", "percent") and known.size and known.min() >= 0 and known.max() <= 100
     return (0.0, 100.0) if percent else (low, np.inf)
 
 
@@ -109,9 +112,7 @@ def _origins(steps: int, horizon: int, per_day: int) -> list[int]:
     return sorted({int(value) for value in found})
 
 
-def _tried(
-    grid: Grid, origins: Sequence[int], horizon: int, extra: dict[str, Forecaster]
-) -> Iterator[Floats]:
+def _tried(grid: Grid, origins: Sequence[int], horizon: int, extra: dict[str, Forecaster]) -> Iterator[Floats]:
     """(series, forecasters, horizon) per origin. The season is learnt anew only now and then."""
     every = max(1, len(origins) // _REFITS)
     for number, origin in enumerate(origins):
@@ -201,7 +202,7 @@ def _buckets(horizon: int) -> list[slice]:
     edges = [0, 1]
     while edges[-1] < horizon:
         edges.append(min(horizon, 2 * edges[-1]))
-    return [slice(first, last) for first, last in zip(edges, edges[1:], strict=False)]
+    return [slice(first, last) for first, last in pairwise(edges)]
 
 
 def _weights(errors: Floats, buckets: Sequence[slice]) -> Floats:
@@ -211,7 +212,7 @@ def _weights(errors: Floats, buckets: Sequence[slice]) -> Floats:
     squares = np.full((series, forecasters), np.nan)
     for bucket in buckets:
         size = np.abs(errors[:, :, :, bucket])
-        found = _mean(size, (0, 3))
+        found = mean(size, (0, 3))
         squares = np.where(np.isnan(found), squares, found**2)
         floor = 1e-3 * np.nanmax(np.where(np.isnan(squares), 0.0, squares), axis=1, keepdims=True) + 1e-18
         inverse = 1 / (squares + floor) ** 1.5
@@ -248,34 +249,28 @@ def _quantile(values: Floats, share: Floats) -> Floats:
     return np.asarray(ordered[np.arange(values.shape[0]), place])
 
 
-def _mean(values: Floats, axis: tuple[int, ...]) -> Floats:
-    known = np.sum(~np.isnan(values), axis=axis)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(known > 0, np.nansum(values, axis=axis) / known, np.nan))
-
-
 def _mase(missed: Floats, errors: Floats) -> Floats:
     """Mean absolute error relative to the forecaster that repeats yesterday."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(_mean(np.abs(missed), (0, 2)) / _mean(np.abs(errors[:, :, 1]), (0, 2)))
+        return np.asarray(mean(np.abs(missed), (0, 2)) / mean(np.abs(errors[:, :, 1]), (0, 2)))
 
 
 # -- scales ------------------------------------------------------------------------------------------
 
 
-def _skewed(values: Floats) -> Floats:
-    """Which series are positive with a long tail upward: (series, 1) of booleans."""
+def _skewed(values: Floats) -> Flags:
+    """Which series are positive with a long tail upward: (series, 1)."""
     low, center, high = (_quantile(values, np.full(values.shape[0], share)) for share in (0.05, 0.5, 0.95))
     with np.errstate(invalid="ignore"):
         positive = np.nanmin(np.where(np.isnan(values), np.inf, values), axis=1) > 0
         return np.asarray((positive & (high - center > _SKEWED * (center - low)))[:, None])
 
 
-def _logged(values: Floats, logs: Floats) -> Floats:
+def _logged(values: Floats, logs: Flags) -> Floats:
     return np.where(logs, np.log(np.where(logs & ~(values <= 0), values, 1.0)), values)
 
 
-def _unlogged(values: Floats, logs: Floats) -> Floats:
+def _unlogged(values: Floats, logs: Flags) -> Floats:
     return np.where(logs, np.exp(np.where(logs, np.minimum(values, 700.0), 0.0)), values)
 
 

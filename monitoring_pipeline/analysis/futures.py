@@ -90,13 +90,13 @@ class Past:
         """Steps after which each drawn future of `count` blocks is there; infinite where it never is."""
         if self.wanders:
             drawn, before = self._wander(count, random)
-            inside = np.cumsum(self.blocks, axis=1)
+            inside: Floats = np.cumsum(self.blocks, axis=1)
         else:
             drawn = random.choice(len(self.blocks), size=(_PATHS, count), p=self.weights)
             doubt = self.doubt * random.standard_normal((_PATHS, 1))
             # The line turns about the middle of the past, so its end is in doubt as well.
             turned = doubt * self.width * (np.arange(count) + len(self.blocks) / 2)
-            before, inside = self.pace * self.width * np.arange(count) + turned, self.blocks
+            before, inside = np.asarray(self.pace * self.width * np.arange(count) + turned), self.blocks
         there = before + inside.max(axis=1)[drawn] >= distance
         block, rows = np.argmax(there, axis=1), np.arange(_PATHS)
         reached = inside[drawn[rows, block]] + before[rows, block][:, None] >= distance
@@ -125,11 +125,12 @@ class Past:
 
     def _emptied(self, grown: Floats, random: np.random.Generator) -> Floats:
         """The same when it is emptied again and again, each time where it was emptied once before."""
-        levels, now = np.zeros_like(grown), np.zeros(len(grown))
+        levels: Floats = np.zeros_like(grown)
+        now: Floats = np.zeros(len(grown))
         goal = random.choice(np.nonzero(self.peaks > 0)[0], size=len(grown))
         for number in range(grown.shape[1]):
             levels[:, number] = now
-            now = now + grown[:, number]
+            now = np.asarray(now + grown[:, number])
             full = now >= self.peaks[goal] + self.climb * number
             now = np.where(full, now - self.drops[goal], now)
             goal = np.where(full, random.integers(0, len(self.peaks), size=len(grown)), goal)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from monitoring_pipeline.clock import to_us
 
-__all__ = ["Floats", "Grid", "SeriesKey", "false_discoveries", "middle", "normal_tail", "spread"]
+__all__ = ["Floats", "Grid", "SeriesKey", "false_discoveries", "mean", "middle", "normal_tail", "spread"]
 
 Floats = NDArray[np.float64]
 _MAD_TO_SIGMA = 1.4826
@@ -93,6 +93,13 @@ def middle(values: Floats, axis: int = -1) -> Floats:
     low = np.take_along_axis(ordered, np.maximum(0, (count - 1) // 2), axis)
     high = np.take_along_axis(ordered, np.maximum(0, count // 2), axis)
     return np.squeeze((low + high) / 2, axis=axis)
+
+
+def mean(values: Floats, axis: int | tuple[int, ...] = -1) -> Floats:
+    """The mean without the NaNs; NaN, without a warning, where there is nothing else."""
+    known = np.sum(~np.isnan(values), axis=axis)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(known > 0, np.nansum(values, axis=axis) / known, np.nan))
 
 
 def spread(values: Floats, axis: int = -1) -> Floats:

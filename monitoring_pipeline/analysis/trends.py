@@ -18,7 +18,7 @@ from enum import StrEnum
 import numpy as np
 
 from monitoring_pipeline.analysis.seasons import find_season
-from monitoring_pipeline.analysis.series import Floats, Grid, SeriesKey, middle, normal_tail, spread
+from monitoring_pipeline.analysis.series import Floats, Grid, SeriesKey, mean, middle, normal_tail, spread
 
 __all__ = ["Direction", "Trend", "find_trends"]
 
@@ -154,13 +154,13 @@ def _inflation(rest: Floats, n: Floats) -> Floats:
     limit = 4 * spread(rest)[:, None]
     centred = np.clip(centred, -limit, limit)
     with np.errstate(divide="ignore", invalid="ignore"):
-        first = np.nanmean(centred[:, 1:] * centred[:, :-1], axis=1) / np.nanmean(centred**2, axis=1)
+        first = mean(centred[:, 1:] * centred[:, :-1]) / mean(centred**2)
         rho = np.clip(np.nan_to_num((n * first + 2) / (n - 4)), 0.0, 0.98)
         lags = np.arange(1, rest.shape[1])
         left = np.maximum(0.0, n[:, None] - lags)
         weights = left * np.maximum(0.0, left - 1) * np.maximum(0.0, left - 2)
         inflation = 1 + 2 * np.sum(weights * rho[:, None] ** lags, axis=1) / (n * (n - 1) * (n - 2))
-    return np.nan_to_num(inflation, nan=1.0, posinf=1.0)
+    return np.asarray(np.nan_to_num(inflation, nan=1.0, posinf=1.0))
 
 
 def _increments(blocks: Floats) -> Floats:
@@ -170,13 +170,13 @@ def _increments(blocks: Floats) -> Floats:
     steps = np.where(limit[1] > 0, np.clip(steps, limit[0] - limit[1], limit[0] + limit[1]), steps)
     n = np.sum(~np.isnan(steps), axis=1).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.nansum(steps, axis=1) / n
-        deviation = np.sqrt(np.nansum((steps - mean[:, None]) ** 2, axis=1) / (n - 1))
-        t = np.abs(mean) / (deviation / np.sqrt(n))
+        drift = mean(steps)
+        deviation = np.sqrt(np.nansum((steps - drift[:, None]) ** 2, axis=1) / (n - 1))
+        t = np.abs(drift) / (deviation / np.sqrt(n))
         # A normal value as improbable as this t (Wallace, 1959).
         df = n - 1
         z = np.sqrt(df * np.log1p(t**2 / df)) * (1 - 3 / (4 * df + 1)) ** 0.5
-    steady = (deviation <= 1e-12 * np.abs(mean)) & (mean != 0)
+    steady = (deviation <= 1e-12 * np.abs(drift)) & (drift != 0)
     z = np.where(steady, 8.0, np.nan_to_num(z, posinf=8.0))
     return np.asarray(np.where(n >= 3, np.minimum(1.0, 2 * normal_tail(z)), 1.0))
 
@@ -185,4 +185,4 @@ def _explained(plain: Floats, rest: Floats) -> Floats:
     """1 - (scatter around the line / scatter at all) squared: robust, between 0 and 1."""
     whole, left = spread(plain), spread(rest)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.clip(np.nan_to_num(1 - (left / whole) ** 2), 0.0, 1.0)
+        return np.asarray(np.clip(np.nan_to_num(1 - (left / whole) ** 2), 0.0, 1.0))

@@ -76,9 +76,7 @@ def _clearest(signs: list[_Sign]) -> _Sign:
 
 def _pattern(source: str, moments: Moments, sign: _Sign) -> Pattern:
     support = int(sign.keeps.sum())
-    text = (
-        f"fails {sign.words}: {support} of {len(moments)} failures, chance would make {sign.expected:.1f}"
-    )
+    text = f"fails {sign.words}: {support} of {len(moments)} failures, chance would make {sign.expected:.1f}"
     detail = {"period_s": sign.period.total_seconds(), "when": sign.words}
     shown = moments[sign.keeps]
     return Pattern(

@@ -118,7 +118,7 @@ def _quiet(onsets: Moments, grid: Grid, step: int) -> Places:
 def _rank_sum(one: Floats, two: Floats) -> float:
     """Two-sided p-value of equal distributions, by the normal approximation with ties and continuity."""
     n, m = len(one), len(two)
-    values, place, counts = np.unique(np.concatenate([one, two]), return_inverse=True, return_counts=True)
+    _, place, counts = np.unique(np.concatenate([one, two]), return_inverse=True, return_counts=True)
     ranks = np.cumsum(counts) - (counts - 1) / 2
     score = float(ranks[place[:n]].sum()) - n * (n + 1) / 2
     total = n + m

@@ -1,7 +1,8 @@
 """When a series will reach a limit, as a range: "full in 9 to 12 days", "not within 90 days".
 
 Two hundred futures are drawn for each series (`futures`), and the range is what eight in ten of them do.
-"Not within" is said when nine in ten never get there.
+It "reaches" the limit when at least half of them get there, it "may" when one in ten does, and otherwise it is
+"not within" the horizon.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class ReachState(StrEnum):
     """What is known of reaching a limit."""
 
     REACHES = "reaches"
+    MAY = "may"
     NOT_WITHIN = "not_within"
     BEYOND = "beyond"
     LEARNING = "learning"
@@ -67,7 +69,7 @@ class Reach:
         if self.state is ReachState.BEYOND:
             return 1.0
         known = [(q, at) for q, at in zip(_RANGE, (self.earliest, self.likely, self.latest), strict=True) if at]
-        if not known or self.state is not ReachState.REACHES:
+        if not known:
             return 0.0
         return float(np.interp(hours, [0.0, *(at for _, at in known)], [0.0, *(q for q, _ in known)]))
 
@@ -115,7 +117,7 @@ def _reach(grid: Grid, row: int, limit: Limit, horizon: float) -> Reach:
     hits = grid.step_hours * past.draw(goal - now, count, random)
     chance = float(np.mean(hits <= horizon))
     early, likely, late = (_within(float(np.quantile(hits, q, method="higher")), horizon) for q in _RANGE)
-    state = ReachState.NOT_WITHIN if early is None else ReachState.REACHES
+    state = ReachState.REACHES if likely is not None else ReachState.MAY if early is not None else ReachState.NOT_WITHIN
     per_day = sign * past.pace * grid.per_day
     return Reach(key, limit, state, sign * now, horizon, early, likely, late, chance, per_day, len(resets))
 

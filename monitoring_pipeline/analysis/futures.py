@@ -111,8 +111,12 @@ class Past:
         pools = random.choice(len(self.blocks), size=(_PATHS, effective), p=self.weights)
         drawn = np.take_along_axis(pools, random.integers(0, effective, size=(_PATHS, count)), 1)
         believed = totals[pools].mean(axis=1, keepdims=True)
-        grown = totals[drawn] - (1 - self._trusted(totals, effective)) * believed
-        grown = grown * self.shrink ** np.arange(count) + self.gain * np.minimum(np.arange(count), len(totals))
+        usual = float((totals * self.weights).sum())
+        grown = usual + (totals[drawn] - usual) * _persistence(totals)
+        grown = grown - (1 - self._trusted(totals, effective)) * believed
+        # How much it will gain yet is guessed from a bend: by half of it or by half more.
+        gain = self.gain * random.uniform(0.5, 1.5, size=(_PATHS, 1))
+        grown = grown * self.shrink ** np.arange(count) + gain * np.minimum(np.arange(count), len(totals))
         if len(self.peaks):
             return drawn, self._emptied(grown, random)
         return drawn, np.cumsum(grown, axis=1) - grown
@@ -135,6 +139,20 @@ class Past:
             now = np.where(full, now - self.drops[goal], now)
             goal = np.where(full, random.integers(0, len(self.peaks), size=len(grown)), goal)
         return levels
+
+
+def _persistence(totals: Floats) -> float:
+    """How far it really wanders, relative to increments that know nothing of each other: 1 for a random walk.
+
+    The square root of the variance ratio (Lo and MacKinlay, 1988); less than 1 where what went up comes down.
+    """
+    count, reach = len(totals), max(2, len(totals) // 5)
+    walk = np.concatenate(([0.0], np.cumsum(totals - totals.mean())))
+    usual = float(np.sum((totals - totals.mean()) ** 2)) / max(1, count - 1)
+    scale = reach * (count - reach + 1) * (1 - reach / count)
+    if usual <= 0 or scale <= 0:
+        return 1.0
+    return float(min(1.0, np.sqrt(np.sum((walk[reach:] - walk[:-reach]) ** 2) / scale / usual)))
 
 
 def _line(filled: Floats, now: float, width: int, per_day: int) -> Past | None:

@@ -42,7 +42,7 @@ def small(rho: float = 0.0) -> Floats:
         (50 + TIME / 24 + small(0.5), 0.7),
         (50 + TIME / 24 + 3 * daily(DAYS + FUTURE) + small(), 0.7),
         (50 + np.cumsum(0.04 + noise(ROWS, DAYS + FUTURE) / 20, axis=1), 0.6),
-        (30 + 0.8 * TIME / 24 + 20 * (TIME % 168) / 168 + small(), 0.6),
+        (30 + 0.8 * TIME / 24 + 20 * ((TIME + 4.2 * np.arange(ROWS)[:, None]) % 168) / 168 + small(), 0.6),
     ],
     ids=["line", "line and season", "drifting walk", "rising saw"],
 )
@@ -69,7 +69,8 @@ def test_the_range_holds_the_moment(values: Floats, least: float) -> None:
 def test_what_never_gets_there_is_not_within_ninety_days(values: Floats) -> None:
     found = time_to(hourly(values, "%"), [Limit(95)] * len(values))
 
-    assert np.mean([each.state is ReachState.NOT_WITHIN for each in found]) >= 0.9
+    assert np.mean([each.state is ReachState.NOT_WITHIN for each in found]) >= 0.8
+    assert np.mean([each.state is ReachState.REACHES for each in found]) <= 0.05
 
 
 def test_free_space_falls_to_a_limit_from_above() -> None:

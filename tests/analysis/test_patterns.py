@@ -33,7 +33,7 @@ def of_kind(found: list[Pattern], kind: PatternKind) -> list[Pattern]:
     return [each for each in found if each.kind is kind]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**32), rate=st.integers(2, 40), sources=st.integers(1, 60))
 def test_random_failures_have_no_patterns(seed: int, rate: int, sources: int) -> None:
     random = np.random.default_rng(seed)
@@ -47,12 +47,12 @@ def test_random_failures_have_no_patterns(seed: int, rate: int, sources: int) ->
 
 def test_many_random_fleets_hardly_find_anything() -> None:
     found: Counter[PatternKind] = Counter()
-    for seed in range(20):
+    for seed in range(8):
         random = np.random.default_rng(seed)
         onsets = [random.random(random.poisson(10)) * DAYS for _ in range(100)]
         found.update(each.kind for each in find_patterns(failures(*onsets)))
 
-    assert found.total() <= 2, found
+    assert found.total() <= 1, found
 
 
 def test_flapping_at_random_times_is_neither_periodic_nor_together() -> None:

@@ -93,12 +93,15 @@ def test_nothing_gives_nothing() -> None:
 
 def test_seasons_of_day_and_week_are_learnt_and_trends_are_none() -> None:
     weekend = 20.0 * (hours(DAYS) // 24 % 7 >= 5)
-    season = find_season(hourly(np.stack([10 * daily(DAYS), weekend, hours(DAYS)]) + noise(3, DAYS)))
+    grid = hourly(np.stack([10 * daily(DAYS), weekend, hours(DAYS)]) + noise(3, DAYS))
 
-    assert np.abs(season.profile[0] - np.tile(10 * daily(1), 7)).max() < 2
-    assert season.profile[1, 5 * 24 : 7 * 24].mean() - season.profile[1, : 5 * 24].mean() > 10
+    season = find_season(grid)
+    week = season.over(grid.phase, 7 * 24)
+
+    assert np.abs(week[0] - np.tile(10 * daily(1), 7)).max() < 2
+    assert week[1, 5 * 24 :].mean() - week[1, : 5 * 24].mean() > 10
     assert season.strength[2] == 0
-    assert np.all(season.profile[2] == 0)
+    assert np.all(week[2] == 0)
 
 
 def test_the_middle_is_numpys() -> None:

@@ -31,13 +31,14 @@ PERIODS = tuple(
     timedelta(minutes=minutes) for minutes in (10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440, 10080)
 )
 _LEAST_CYCLES, _LEAST_SHARE = 5, 0.5
+_SURE = 1e-3
 _DAY, _WEEK = timedelta(days=1), timedelta(days=7)
 _WEEKDAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
 _MONDAY_US = 4 * 86_400_000_000
 """1970 began on a Thursday; the first Monday was the fifth of January."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Sign:
     """One period that may be in it: which failures keep to it, and how sure."""
 
@@ -68,10 +69,16 @@ def _wall(moments: Moments, zone: tzinfo) -> Moments:
 
 
 def _clearest(signs: list[_Sign]) -> _Sign:
-    """The longest of those that are nearly as sure as the surest: what comes daily also fits each hour."""
-    best = max(signs, key=lambda sign: -sign.p_value)
+    """The longest of those that are nearly as sure as the surest: what comes daily also fits each hour.
+
+    Of several with that period the narrowest which still holds nearly all.
+    """
+    best = min(signs, key=lambda sign: sign.p_value)
     near = [sign for sign in signs if math.log(sign.p_value) <= 0.6 * math.log(best.p_value)]
-    return max(near, key=lambda sign: (sign.period, int(sign.keeps.sum()), -sign.expected))
+    longest = max(sign.period for sign in near)
+    near = [sign for sign in signs if sign.period == longest and (sign in near or sign.p_value < _SURE)]
+    most = max(int(sign.keeps.sum()) for sign in near)
+    return min((sign for sign in near if sign.keeps.sum() >= 0.8 * most), key=lambda sign: sign.expected)
 
 
 def _pattern(source: str, moments: Moments, sign: _Sign) -> Pattern:

@@ -13,16 +13,19 @@ from assets.old_runs import delete_old_runs
 from monitoring_pipeline.app import Monitoring
 
 __all__ = [
+    "POOL",
     "history_job",
     "history_load",
     "history_publish",
     "history_schedule",
+    "metadata_of",
     "retention",
     "retention_job",
     "retention_schedule",
 ]
 
 POOL = "warehouse"
+"""The warehouse has one writer: who writes it takes its turn here."""
 
 
 @dg.asset(
@@ -33,7 +36,7 @@ POOL = "warehouse"
     description="Moves results, samples and status changes from the operational store into the warehouse.",
 )
 def history_load(monitoring: dg.ResourceParam[Monitoring]) -> dg.MaterializeResult[None]:
-    return dg.MaterializeResult(metadata=_metadata(monitoring.load_history()))
+    return dg.MaterializeResult(metadata=metadata_of(monitoring.load_history()))
 
 
 @dg.asset(
@@ -44,7 +47,7 @@ def history_load(monitoring: dg.ResourceParam[Monitoring]) -> dg.MaterializeResu
     description="Publishes a copy of the warehouse that readers may hold open as long as they like.",
 )
 def history_publish(monitoring: dg.ResourceParam[Monitoring]) -> dg.MaterializeResult[None]:
-    return dg.MaterializeResult(metadata=_metadata(monitoring.publish_history()))
+    return dg.MaterializeResult(metadata=metadata_of(monitoring.publish_history()))
 
 
 @dg.asset(
@@ -59,17 +62,18 @@ def retention(
 ) -> dg.MaterializeResult[None]:
     removed = monitoring.expire()
     runs = delete_old_runs(context.instance, monitoring.clock() - monitoring.config.retention.runs)
-    return dg.MaterializeResult(metadata=_metadata({**removed, "runs": runs}))
+    return dg.MaterializeResult(metadata=metadata_of({**removed, "runs": runs}))
 
 
-def _metadata(facts: Mapping[str, object]) -> dict[str, int | float | str | Path]:
+def metadata_of(facts: Mapping[str, object]) -> dict[str, int | float | str | Path]:
     """Numbers, texts and paths as they are; anything else as text."""
     return {name: value if isinstance(value, (int, float, str, Path)) else str(value) for name, value in facts.items()}
 
 
 history_job = dg.define_asset_job(
     "history_job",
-    selection=[history_load, history_publish],
+    # What follows a load and must not hold up the publishing, whatever befalls it, does not stand before it.
+    selection=["history_load", "history_publish", "rollups"],
     executor_def=dg.in_process_executor,
     run_tags={dg.MAX_RUNTIME_SECONDS_TAG: "1800"},
 )

@@ -10,15 +10,15 @@ from functools import cached_property
 
 import dagster as dg
 
-from assets import health_checks, history, sources
+from assets import health_checks, history, rollups, sources
 from monitoring_pipeline.app import Monitoring
 from sensors import alerts, dagster_events, escalations, run_failures
 
 __all__ = ["build_defs", "defs"]
 
 OWN_JOBS = (
-    health_checks.health_checks_job, history.history_job, history.retention_job, alerts.alert_job,
-    escalations.escalation_job,
+    health_checks.health_checks_job, history.history_job, history.retention_job, rollups.daily_rollups_job,
+    alerts.alert_job, escalations.escalation_job,
 )  # fmt: skip
 
 
@@ -31,11 +31,18 @@ def build_defs(monitoring: Monitoring, *, with_sources: bool = True) -> dg.Defin
             history.history_load,
             history.history_publish,
             history.retention,
+            rollups.rollups,
+            rollups.daily_rollups,
             *(sources.source_assets(config.sources, config.checks) if with_sources else ()),
         ],
         asset_checks=sources.source_checks(config.sources) if with_sources else (),
         jobs=OWN_JOBS,
-        schedules=[health_checks.health_checks_schedule, history.history_schedule, history.retention_schedule],
+        schedules=[
+            health_checks.health_checks_schedule,
+            history.history_schedule,
+            history.retention_schedule,
+            rollups.daily_rollups_schedule,
+        ],
         sensors=[alerts.alerts, escalations.escalations, dagster_events.dagster_events, run_failures.run_failures],
         resources={"monitoring": monitoring},
         executor=dg.in_process_executor,

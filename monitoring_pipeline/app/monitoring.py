@@ -324,6 +324,25 @@ class Monitoring:
         published = publish(self.store, self._warehouse, self.config.published, self.clock())
         return {"path": str(published.path), "bytes": published.bytes, "seconds": round(published.seconds, 3)}
 
+    def roll_up(self) -> dict[str, int]:
+        """Builds the buckets of history that ended since the last time; how many, per table."""
+        from monitoring_pipeline.store import rollups
+
+        return rollups.roll_up(self._warehouse, self.clock())
+
+    def rebuild_rollups(self, start: datetime, end: datetime) -> dict[str, int]:
+        """Builds the buckets of the UTC days in [start, end) anew; how many, per table."""
+        from monitoring_pipeline.store import rollups
+
+        return rollups.rebuild(self._warehouse, start, end, self.clock(), self.config.retention.rollups)
+
+    def measured_per_hour(self, start: datetime, end: datetime) -> list[tuple[datetime, int]]:
+        """How many numbers were measured in each hour that has any."""
+        from monitoring_pipeline.store import rollups
+
+        with self.history(since=start, tables=("samples",)) as connection:
+            return rollups.volume(connection, start, end, level=rollups.HOUR)
+
     def expire(self) -> dict[str, int]:
         """Applies the retention; rows deleted per table, the warehouse's under `warehouse.TABLE`."""
         from monitoring_pipeline.store.aging import expire_alerts

@@ -20,7 +20,7 @@ from monitoring_pipeline.store.warehouse import aware
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["cover", "executions", "series", "series_query", "totals", "uptime"]
+__all__ = ["cover", "executions", "series", "series_query", "totals", "uptime", "volume"]
 
 # Built from names and escaped literals of our own only.
 # ruff: noqa: S608
@@ -96,6 +96,15 @@ def totals(
         FROM ({merged}) ORDER BY ALL
         """,
     )
+
+
+def volume(
+    connection: DuckDBPyConnection, since: datetime, until: datetime, *, level: Level
+) -> list[tuple[datetime, int]]:
+    """How many points all series together have in each bucket that touches [since, until), where there are any."""
+    query = series_query(connection, None, None, since, until, level=level)
+    rows = connection.execute(f"SELECT start, sum(count)::BIGINT FROM ({query}) GROUP BY start ORDER BY start")
+    return [(aware(start), int(count)) for start, count in rows.fetchall()]
 
 
 def executions(

@@ -172,6 +172,24 @@ def test_history(run: Busta) -> None:
     assert text.count("size (8) > 1000000") == 3
 
 
+def test_long_history_comes_from_rollups_and_says_the_same(run: Busta, config: Path) -> None:
+    run("sources", "check", "exports")
+    monitoring = Monitoring.open(config)
+    monitoring.load_history()
+    monitoring.roll_up()
+    monitoring.publish_history()
+    monitoring.close()
+    short, long = (document(run("sources", "history", "exports", "--since", each, "--json")) for each in ("1d", "30d"))
+    assert has_shape(long, "sources history")
+    assert long["summary"] == short["summary"]
+    picture = config.with_name("times.png")
+    assert run("sources", "history", "exports", "--since", "30d", "--plot", str(picture)).exit_code == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    refused = run("sources", "history", "nightly", "--plot", str(picture))
+    assert refused.exit_code != 0
+    assert "no response times" in refused.stderr
+
+
 def test_history_shows_gaps_as_unknown(run: Busta, config: Path) -> None:
     from monitoring_pipeline.records import Gap, GapReason
     from monitoring_pipeline.store import slots

@@ -8,7 +8,15 @@ themselves, so an answer is as fresh as history is. docs/history.md says what th
 from monitoring_pipeline.store.rollups.building import rebuild, roll_up
 from monitoring_pipeline.store.rollups.keeping import expire_rollups, keep_until
 from monitoring_pipeline.store.rollups.levels import DAY, HOUR, LEVELS, MINUTE, WEEK, Level, level_for
-from monitoring_pipeline.store.rollups.reading import executions, series, series_query, totals, uptime, volume
+from monitoring_pipeline.store.rollups.reading import (
+    executions,
+    response_series,
+    series,
+    series_query,
+    totals,
+    uptime,
+    volume,
+)
 
 __all__ = [
     "DAY",
@@ -22,6 +30,7 @@ __all__ = [
     "keep_until",
     "level_for",
     "rebuild",
+    "response_series",
     "roll_up",
     "series",
     "series_query",

@@ -15,12 +15,12 @@ from monitoring_pipeline.store.rollups import executions as counted
 from monitoring_pipeline.store.rollups import values
 from monitoring_pipeline.store.rollups.levels import DAY, HOUR, Level, level_for
 from monitoring_pipeline.store.rollups.stored import Chosen
-from monitoring_pipeline.store.warehouse import aware
+from monitoring_pipeline.store.warehouse import aware, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["cover", "executions", "series", "series_query", "totals", "uptime", "volume"]
+__all__ = ["cover", "executions", "response_series", "series", "series_query", "totals", "uptime", "volume"]
 
 # Built from names and escaped literals of our own only.
 # ruff: noqa: S608
@@ -67,6 +67,34 @@ def series_query(
         SELECT source, check_id AS "check", metric, bucket AS start, count, sum / count AS avg, {figures}
         FROM ({buckets})
     """
+
+
+def response_series(
+    connection: DuckDBPyConnection,
+    source: str,
+    since: datetime,
+    until: datetime,
+    buckets: int = 100,
+    check: str | None = None,
+) -> list[dict[str, Any]]:
+    """The answer of `queries.response_series`, made of hours, or of days beyond 91 of them.
+
+    A stored bucket counts where it begins, and the p95 of several of them is the greatest. Needs the view `samples`.
+    """
+    width = (until - since) / buckets
+    query = series_query(connection, source, "response_time_ms", since, until, check=check)
+    number = f"least(epoch_us(greatest(start, {literal(since)}) - {literal(since)}) // {width // _TICK}, {buckets - 1})"
+    rows = _rows(
+        connection,
+        f"""
+        SELECT {number} AS number, sum(count)::BIGINT AS count, sum(count * avg) / sum(count) AS avg_ms,
+               max(p95) AS p95_ms, max(max) AS max_ms
+        FROM ({query}) GROUP BY number
+        """,
+    )
+    found = {row.pop("number"): row for row in rows}
+    empty = {"count": 0, "avg_ms": None, "p95_ms": None, "max_ms": None}
+    return [{"start": since + number * width, **found.get(number, empty)} for number in range(buckets)]
 
 
 def totals(

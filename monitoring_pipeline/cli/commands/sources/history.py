@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +21,7 @@ __all__ = ["history", "sparkline"]
 
 _BARS = "▁▂▃▄▅▆▇█"
 _BUCKETS = 60
+_LONG = timedelta(days=2)
 
 
 @click.command()
@@ -29,9 +31,15 @@ _BUCKETS = 60
 )
 @click.option("--check", "check_id", metavar="CHECK", help="Only this check.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000), help="Rows to show.")
+@click.option("--plot", metavar="FILE", type=click.Path(path_type=Path), help="Draw the response times as a PNG too.")
 @json_option
-def history(source_id: str, since: timedelta, check_id: str | None, limit: int, *, as_json: bool) -> int:
-    """Shows the results of one source, newest first. Time without results counts as unknown."""
+def history(
+    source_id: str, since: timedelta, check_id: str | None, limit: int, plot: Path | None, *, as_json: bool
+) -> int:
+    """Shows the results of one source, newest first. Time without results counts as unknown.
+
+    What goes back more than two days is counted from rollups: `--since 90d` takes no longer than a day.
+    """
     from monitoring_pipeline.cli import output
 
     with opened() as monitoring:
@@ -41,6 +49,8 @@ def history(source_id: str, since: timedelta, check_id: str | None, limit: int, 
         until = monitoring.clock()
         found = _read(monitoring, source_id, until - since, until, limit, check_id)
     document = {"source": source_id, "check": check_id, "since": until - since, "until": until, **found}
+    if plot is not None:
+        _draw(document, plot)
     if as_json:
         output.emit_json(document)
     else:
@@ -51,17 +61,30 @@ def history(source_id: str, since: timedelta, check_id: str | None, limit: int, 
 def _read(
     monitoring: Monitoring, source: str, since: datetime, until: datetime, limit: int, check: str | None
 ) -> dict[str, Any]:
-    from monitoring_pipeline.store import queries
+    from monitoring_pipeline.store import queries, rollups
 
     # A little beyond the end: what finished this very moment belongs to it.
     until += timedelta(microseconds=1)
-    with monitoring.history(since=since, source=source, tables=("results", "gaps")) as connection:
+    counted = rollups if until - since > _LONG else queries
+    tables = ("results", "gaps", "samples") if counted is rollups else ("results", "gaps")
+    # An hour more: buckets begin before the span does.
+    with monitoring.history(since=since - timedelta(hours=1), source=source, tables=tables) as connection:
         return {
-            "summary": next(iter(queries.uptime(connection, source, since, until, check=check)), None),
+            "summary": next(iter(counted.uptime(connection, source, since, until, check=check)), None),
             "results": queries.source_history(connection, source, since, until, limit=limit, check=check),
             "gaps": queries.source_gaps(connection, source, since, until, check=check),
-            "response_series": queries.response_series(connection, source, since, until, _BUCKETS, check),
+            "response_series": counted.response_series(connection, source, since, until, _BUCKETS, check),
         }
+
+
+def _draw(document: Mapping[str, Any], path: Path) -> None:
+    from monitoring_pipeline.alerting.delivery.plot import series_png
+
+    times = [(each["start"], each["avg_ms"]) for each in document["response_series"] if each["avg_ms"] is not None]
+    picture = series_png(f"{document['source']}: response time", times, unit="ms")
+    if picture is None:
+        raise click.ClickException("there are no response times to draw")
+    path.write_bytes(picture)
 
 
 def _print(document: Mapping[str, Any]) -> None:

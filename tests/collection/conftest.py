@@ -48,6 +48,7 @@ def opened(desk: Desk) -> Iterator[Desk]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def setup(self) -> None:
             super().setup()

@@ -23,19 +23,20 @@ class CollectionCheck(StrEnum):
 class CollectionAttempt:
     """One attempt of a collector, as it is kept.
 
-    `key` is its identity: reported again, it is the same attempt. `rows`, `bytes`, `duration_ms` and `quality`
-    (0-100) are None where the collector did not say. `finished` is the collector's clock.
+    `key` is its identity: reported again, it is the same attempt. `at` is when it ended, by the collector's clock,
+    `received` when it came here. `check` is None where it tells of the whole. `rows`, `bytes`, `duration_ms` and
+    `quality` (0-100) are None where the collector did not say.
     """
 
     key: str
     collector: str
     source: str
     success: bool
-    started: datetime
-    finished: datetime
-    check_type: CollectionCheck | None = None
-    rows: int | None = None
-    bytes: int | None = None
+    at: datetime
+    received: datetime
+    check: CollectionCheck | None = None
+    rows: float | None = None
+    bytes: float | None = None
     duration_ms: float | None = None
     quality: float | None = None
     error: str = ""

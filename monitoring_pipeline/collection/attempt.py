@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -86,15 +85,15 @@ def check_type_of(error: BaseException) -> str:
 
 def line_of(collector: str, result: CollectionResult) -> bytes:
     """One attempt as a JSON object in one line, with a new key. Raises TypeError or ValueError for nonsense."""
-    finished = _us(result.finished) if result.finished is not None else time.time_ns() // 1000
+    finished = datetime.now(UTC) if result.finished is None else result.finished
     document: dict[str, Any] = {
         "key": os.urandom(16).hex(), "collector": _name(collector), "success": bool(result.success),
-        "finished_us": finished,
+        "finished": _iso(finished),
     }  # fmt: skip
     if result.source:
         document["source"] = _name(result.source)
     if result.started is not None:
-        document["started_us"] = _us(result.started)
+        document["started"] = _iso(result.started)
     if result.check_type:
         document["check_type"] = _check_type(result.check_type)
     for name, kind in (("rows", int), ("bytes", int), ("duration_ms", float), ("quality", float)):
@@ -126,6 +125,5 @@ def _tags(tags: Mapping[str, str]) -> dict[str, str]:
     return {str(name)[:_MOST_TAG]: str(value)[:_MOST_TAG] for name, value in list(tags.items())[:_MOST_TAGS]}
 
 
-def _us(moment: datetime) -> int:
-    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return int(aware.timestamp() * 1_000_000)
+def _iso(moment: datetime) -> str:
+    return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).isoformat()

@@ -119,7 +119,7 @@ def latest(
     conditions = [f"collector = {literal(collector)}", f'"at" >= {literal(since)}']
     conditions += ["NOT success"] if failed else []
     conditions += [f"kind = {literal(check.value)}"] if check is not None else []
-    rows = connection.execute(
+    found = connection.execute(
         f"""
         SELECT key, collector, source, success, "at", received, kind, rows, bytes, duration_ms, quality, error, tags
         FROM collections WHERE {" AND ".join(conditions)} ORDER BY "at" DESC, id DESC LIMIT {int(limit)}
@@ -127,24 +127,27 @@ def latest(
     ).fetchall()
     return [
         CollectionAttempt(
-            *row[:4], aware(row[4]), aware(row[5]), CollectionCheck(row[6]) if row[6] else None, *row[7:12],
-            json.loads(row[12]),
+            key, name, source, success, aware(at), aware(received), CollectionCheck(kind) if kind else None, rows,
+            size, ms, quality, error, json.loads(tags),
         )
-        for row in rows
+        for key, name, source, success, at, received, kind, rows, size, ms, quality, error, tags in found
     ]  # fmt: skip
 
 
-def activities(connection: DuckDBPyConnection, now: datetime) -> dict[str, Activity]:
-    """What every collector that reported within the longest span did, by its name. Needs the view `collections`."""
-    checks = _by_check(connection, now)
-    habits = _habits(connection, now)
+def activities(connection: DuckDBPyConnection, now: datetime, collector: str | None = None) -> dict[str, Activity]:
+    """What every collector that reported within the longest span did, by its name; or one of them.
+
+    Needs the view `collections`, of HABIT_DAYS and an hour.
+    """
+    only = "true" if collector is None else f"collector = {literal(collector)}"
+    checks, habits = _by_check(connection, now, only), _habits(connection, now, only)
     found = {}
-    for collector, source, last, last_success, last_error, failures, *numbers in _windows(connection, now):
+    for name, source, last, last_success, last_error, failures, *numbers in _windows(connection, now, only):
         size = len(numbers) // len(SPANS)
         stretches = {span: _stretch(numbers[place * size : (place + 1) * size]) for place, span in enumerate(SPANS)}
-        found[collector] = Activity(
-            collector, source, aware(last), None if last_success is None else aware(last_success), last_error or "",
-            int(failures), stretches, checks.get(collector, {}), tuple(habits.get(collector, ())),
+        found[name] = Activity(
+            name, source, aware(last), None if last_success is None else aware(last_success), last_error or "",
+            int(failures), stretches, checks.get(name, {}), tuple(habits.get(name, ())),
         )  # fmt: skip
     return found
 
@@ -172,12 +175,12 @@ def _measures(inside: str, *, exact: bool = True) -> str:
     )
 
 
-def _windows(connection: DuckDBPyConnection, now: datetime) -> list[tuple[Any, ...]]:
+def _windows(connection: DuckDBPyConnection, now: datetime, only: str) -> list[tuple[Any, ...]]:
     spans = ", ".join(_measures(f'"at" > {literal(now - span)}', exact=span <= _EXACT) for span in SPANS)
     return connection.execute(
         f"""
         WITH recent AS (
-            SELECT * FROM collections WHERE "at" > {literal(now - SPANS[-1])} AND "at" <= {literal(now)}
+            SELECT * FROM collections WHERE {only} AND "at" > {literal(now - SPANS[-1])} AND "at" <= {literal(now)}
         ), successes AS (
             SELECT collector, max("at") AS last_success FROM recent WHERE success GROUP BY collector
         )
@@ -189,10 +192,10 @@ def _windows(connection: DuckDBPyConnection, now: datetime) -> list[tuple[Any, .
     ).fetchall()
 
 
-def _by_check(connection: DuckDBPyConnection, now: datetime) -> dict[str, dict[str, Stretch]]:
+def _by_check(connection: DuckDBPyConnection, now: datetime, only: str) -> dict[str, dict[str, Stretch]]:
     day = f'"at" > {literal(now - timedelta(hours=24))} AND "at" <= {literal(now)}'
     rows = connection.execute(
-        f"SELECT collector, kind, {_measures('true')} FROM collections WHERE {day} GROUP BY ALL ORDER BY ALL"
+        f"SELECT collector, kind, {_measures('true')} FROM collections WHERE {only} AND {day} GROUP BY ALL ORDER BY ALL"
     ).fetchall()
     found: dict[str, dict[str, Stretch]] = {}
     for collector, kind, *numbers in rows:
@@ -200,7 +203,7 @@ def _by_check(connection: DuckDBPyConnection, now: datetime) -> dict[str, dict[s
     return found
 
 
-def _habits(connection: DuckDBPyConnection, now: datetime) -> dict[str, list[Stretch]]:
+def _habits(connection: DuckDBPyConnection, now: datetime, only: str) -> dict[str, list[Stretch]]:
     """The hour that ends now, of each day before, where there was anything."""
     hour = timedelta(hours=1)
     starts = ", ".join(literal(now - timedelta(days=day) - hour) for day in range(1, HABIT_DAYS + 1))
@@ -209,7 +212,7 @@ def _habits(connection: DuckDBPyConnection, now: datetime) -> dict[str, list[Str
         WITH hours AS (SELECT unnest([{starts}]) AS start)
         SELECT collector, {_measures("true")}
         FROM collections JOIN hours ON "at" > start AND "at" <= start + INTERVAL 1 HOUR
-        WHERE "at" <= {literal(now - timedelta(days=1))}
+        WHERE {only} AND "at" <= {literal(now - timedelta(days=1))}
         GROUP BY collector, start ORDER BY collector, start DESC
         """
     ).fetchall()

@@ -38,7 +38,7 @@ def test_all_fields_arrive(desk: Desk, tracker: CollectionTracker):
     assert attempt == {
         "collector": "orders-loader", "source": "orders-db", "success": False, "rows": 12, "bytes": 3400,
         "duration_ms": 81.5, "quality": 97.5, "error": "half of it", "check_type": "schema", "tags": {"region": "eu"},
-        "started_us": 1_796_040_000_250_000, "finished_us": 1_796_040_000_250_000,
+        "started": "2026-11-30T12:00:00.250000+00:00", "finished": "2026-11-30T12:00:00.250000+00:00",
     }  # fmt: skip
 
 
@@ -126,7 +126,7 @@ def test_a_context_measures_and_lets_exceptions_through(desk: Desk, tracker: Col
     good, bad = desk.attempts
     assert (good["success"], good["rows"], good["source"]) == (True, 5, "orders-db")
     assert good["duration_ms"] >= 0
-    assert good["started_us"] <= good["finished_us"]
+    assert good["started"] <= good["finished"]
     assert (bad["success"], bad["error"], bad["check_type"]) == (False, "ConnectionResetError: gone", "connectivity")
 
 

@@ -9,7 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from monitoring_pipeline.clock import Duration
 
-__all__ = ["CollectorSpec", "Levels", "ThresholdsSpec"]
+__all__ = ["METRICS", "CollectorSpec", "Levels", "ThresholdsSpec"]
+
+METRICS = tuple(f"collection.{name}" for name in ("success", "rows", "bytes", "duration_ms", "quality"))
+"""What the samples of attempts are called."""
 
 
 class _Spec(BaseModel):

@@ -46,7 +46,8 @@ class Aggregation(StrEnum):
     and leave out unknown ones, which say nothing of the source: how often the status `changes`, how many
     `failures` in a row came last, and which share of them `failed` (0-1); critical is what counts as failed.
     Where a query covers several checks, each is looked at by itself: rates are added up, and of changes and
-    failures in a row the check with the most decides.
+    failures in a row the check with the most decides. `peak` is the newest value of the check that is farthest
+    from zero: of numbers that are recorded only when they matter.
     """
 
     LAST = "last"
@@ -59,6 +60,7 @@ class Aggregation(StrEnum):
     P95 = "p95"
     P99 = "p99"
     RATE = "rate"
+    PEAK = "peak"
     CHANGES = "changes"
     FAILURES = "failures"
     FAILED = "failed"
@@ -103,7 +105,7 @@ class Answer(NamedTuple):
 
     `count` is the number of values (of known results where unknown ones are left out). Values of one moment
     are taken in the order in which they were recorded. Where they come in several units, `unit` is the last
-    one by the alphabet.
+    one by the alphabet. `last_us` of a peak is its own moment.
     """
 
     value: float | None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Findings"]
 
-_LAST, _COUNT = CODES[Aggregation.LAST], CODES[Aggregation.COUNT]
+_LAST, _COUNT, _PEAK = CODES[Aggregation.LAST], CODES[Aggregation.COUNT], CODES[Aggregation.PEAK]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class Findings:
         if len(asked.place):
             place, value, count = asking.sequential(connection(), asked)
             self.value[place - self.offset], self.count[place - self.offset] = value, count
+        self._peak()
 
     def newest(self) -> dict[int, tuple[float, ...]]:
         """The newest values by place, newest first, where some are wanted; and the last ones, as aggregates."""
@@ -88,6 +89,24 @@ class Findings:
                 place[begins[some]].tolist(), begins[some].tolist(), ends[some].tolist(), strict=True
             )
         }
+
+    def _peak(self) -> None:
+        """Fills in the newest values that are farthest from zero, and their moments."""
+        import numpy as np
+
+        chosen = np.flatnonzero(self.spread.code == _PEAK)
+        if not len(chosen):
+            return
+        rows = Rows.together([span.rows(chosen, np.ones(len(chosen), dtype=np.int64)) for span in self.spans])
+        place, stream = self.spread.place[rows.row], self.spread.stream[rows.row]
+        order = np.lexsort((rows.id, rows.moment, stream, place))
+        place, stream, moment = place[order], stream[order], rows.moment[order]
+        ends = np.flatnonzero((np.diff(place, append=-1) != 0) | (np.diff(stream, append=-1) != 0))
+        number, value = rows.id[order][ends], rows.value[order][ends]
+        order = np.lexsort((number, moment[ends], np.abs(value), place[ends]))
+        highest = order[np.flatnonzero(np.diff(place[ends][order], append=-1))]
+        at = place[ends][highest] - self.offset
+        self.value[at], self.last[at] = value[highest], moment[ends][highest]
 
     def rows(self) -> Iterator[tuple[int, int, int, float | None, int]]:
         """Place, count, moment of the newest, aggregate and unit of all that have points."""

@@ -33,6 +33,8 @@ class Measured(Placed):
     """How the value is compared with the threshold."""
     unit: ClassVar[str] = ""
     """The unit of value and threshold."""
+    newest: ClassVar[Aggregation] = Aggregation.LAST
+    """Which value counts where several checks have one."""
 
     threshold: Bounds = Field(description="The limit: a number, or one per severity.")
     clear: Bounds | None = Field(None, description="The limit once it fires, so that values around it are one alert.")
@@ -74,7 +76,7 @@ class Measured(Placed):
         return {"metric": self.sample, "check": self.check, **self.limits.as_details}
 
     def queries(self, subject: Subject) -> Sequence[Query]:
-        return (Query(Series.SAMPLES, *self.place(subject), self.sample, Aggregation.LAST, self.window),)
+        return (Query(Series.SAMPLES, *self.place(subject), self.sample, self.newest, self.window),)
 
     def observe(
         self, subject: Subject, answers: Sequence[Answer], facts: Facts, now: datetime, held: Severity | None

@@ -54,11 +54,12 @@ def answer(points: Iterable[Point], query: Query, at: datetime) -> Answer:
     counted.sort(key=_order)
     found.sort(key=_order)
     newest = tuple(point.value for point in reversed(found))[: query.newest]
+    last = _highest(found) if query.aggregation is Aggregation.PEAK else next(reversed(found), None)
     return Answer(
         _AGGREGATES[query.aggregation](counted),
         len(counted),
         newest,
-        to_us(found[-1].time) if found else None,
+        to_us(last.time) if last else None,
         max((point.unit for point in found), default=""),
     )
 
@@ -132,6 +133,17 @@ def _rate_of_one(points: Sequence[Point]) -> float | None:
     return grown / elapsed
 
 
+def _highest(points: Sequence[Point]) -> Point | None:
+    """The newest point of each stream, and of these the one farthest from zero; the newest of several such."""
+    newest = (stream[-1] for stream in _by_stream(points))
+    return max(newest, key=lambda point: (abs(point.value), _order(point)), default=None)
+
+
+def _peak(points: Sequence[Point]) -> float | None:
+    highest = _highest(points)
+    return None if highest is None else highest.value
+
+
 def _changes(points: Sequence[Point]) -> float | None:
     counts = [sum(before.value != after.value for before, after in pairwise(stream)) for stream in _by_stream(points)]
     return float(max(counts)) if counts else None
@@ -166,6 +178,7 @@ _AGGREGATES: Mapping[Aggregation, Callable[[Sequence[Point]], float | None]] = {
     Aggregation.P95: _quantile(0.95),
     Aggregation.P99: _quantile(0.99),
     Aggregation.RATE: _rate,
+    Aggregation.PEAK: _peak,
     Aggregation.CHANGES: _changes,
     Aggregation.FAILURES: _failures,
     Aggregation.FAILED: _failed,

@@ -18,7 +18,7 @@ from monitoring_pipeline.records import Alert
 from monitoring_pipeline.store import silences as stored
 from monitoring_pipeline.store.silences import Silence, SilenceKind
 
-__all__ = ["Silences", "silence"]
+__all__ = ["Silences", "matcher_of", "silence"]
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ class Silences:
 
     def __init__(self, world: World, found: Iterable[Silence], verdict: Verdict) -> None:
         self._world, self._verdict = world, verdict
-        matchers = ((each, _matcher(json.dumps(dict(each.matchers), sort_keys=True))) for each in found)
+        matchers = ((each, matcher_of(json.dumps(dict(each.matchers), sort_keys=True))) for each in found)
         self._found = [(each, matcher) for each, matcher in matchers if matcher is not None]
 
     def mutes(self, alert: Alert, now: datetime) -> Reason | None:
@@ -46,7 +46,8 @@ class Silences:
 
 
 @lru_cache(maxsize=1024)
-def _matcher(text: str) -> Matcher | None:
+def matcher_of(text: str) -> Matcher | None:
+    """The matcher of a silence, from its JSON; None for one that cannot be read."""
     try:
         return Matcher.model_validate_json(text)
     except ValidationError as error:  # written by another version: one silence less, not all stages

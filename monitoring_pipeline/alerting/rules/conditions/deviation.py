@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from monitoring_pipeline.alerting.rules.condition import Aggregation
 from monitoring_pipeline.alerting.rules.measured import Measured
 from monitoring_pipeline.alerting.rules.threshold import figure
 
@@ -23,6 +24,7 @@ class DeviationCondition(Measured):
     )
     sign: ClassVar[str] = ">"
     unit: ClassVar[str] = "%"
+    newest: ClassVar[Aggregation] = Aggregation.PEAK
 
     kind: Literal["deviation"]
     metric: str = Field(min_length=1, description="Name of the metric.")

@@ -39,6 +39,24 @@ def test_an_anomaly_score_has_levels_by_default(score: float, warning: bool, cri
     assert seen.truths == {WARNING: warning, CRITICAL: critical}
 
 
+def test_an_alert_about_an_anomaly_says_what_would_be_normal() -> None:
+    world = World().samples("anomaly.rows", {30: 3.4}).samples("rows", {30: 812})
+    assert "expected" not in world.see("{kind: anomaly, metric: rows}").text
+    world.samples("expected_low.rows", {30: 210.123}).samples("expected_high.rows", {30: 339.9})
+    assert world.see("{kind: anomaly, metric: rows}").text == (
+        "anomaly score of rows (3.4) >= 3: 812, expected 210-340"
+    )
+    world.samples("rows", {10: 300})  # a newer one, not scored yet
+    assert world.see("{kind: anomaly, metric: rows}").text == "anomaly score of rows (3.4) >= 3"
+
+
+def test_of_several_checks_the_strangest_counts() -> None:
+    world = World().samples("anomaly.rows", {30: 3.4}, check="a").samples("anomaly.rows", {10: 0.2}, check="b")
+    assert world.see("{kind: anomaly, metric: rows}").truths == {WARNING: True, CRITICAL: True}
+    world.samples("anomaly.rows", {5: 0.9}, check="a")
+    assert world.see("{kind: anomaly, metric: rows}").truths == {WARNING: False, CRITICAL: False}
+
+
 def test_an_anomaly_in_words() -> None:
     world = World().samples("anomaly.rows", {30: 3.456789}, source="db")
     assert world.see("{kind: anomaly, metric: rows, source: db}").text == "db anomaly score of rows (3.4568) >= 3"

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING
 from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.errors import StoreError
 from monitoring_pipeline.store import marks
-from monitoring_pipeline.store.hot import HOT, copy_hot, snapshot
+from monitoring_pipeline.store.hot import HOT, copy_hot, create_hot, snapshot
 from monitoring_pipeline.store.operational import OperationalStore
-from monitoring_pipeline.store.warehouse import TIME_COLUMNS, literal, migrate, origin, watermarks
+from monitoring_pipeline.store.warehouse import TIME_COLUMNS, literal, origin, watermarks
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -53,9 +53,10 @@ def connect(
     """A DuckDB connection in memory with a view per table: all history as of one moment.
 
     `since` and `source` narrow the views, and what is read for them. Name the `tables` you need:
-    the others' hot rows are not fetched, and they have no view. Blocks nobody.
+    the others' hot rows are not fetched, and they have no view. Blocks nobody. What was recorded is shown
+    whatever its time is: `now` only says when somebody asks.
     """
-    connection = _open(store, published_path, now, since, source, tables)
+    connection = _open(store, published_path, since, source, tables)
     try:
         yield connection
     finally:
@@ -74,7 +75,6 @@ def open_published(path: Path) -> DuckDBPyConnection:
 def _open(
     store: OperationalStore,
     published_path: Path,
-    now: datetime,
     since: datetime | None,
     source: str | None,
     tables: Sequence[str],
@@ -84,7 +84,7 @@ def _open(
     for _ in range(_ATTEMPTS):
         connection = duckdb.connect(":memory:")
         try:
-            reached = _attach(connection, published_path, now)
+            reached = _attach(connection, published_path, tables)
             if _take_hot(store, connection, reached, since, source, tables):
                 _create_views(connection, reached[1].keys() if reached else (), since, source, tables)
                 return connection
@@ -99,12 +99,12 @@ def _open(
 
 
 def _attach(
-    connection: DuckDBPyConnection, published_path: Path, now: datetime
+    connection: DuckDBPyConnection, published_path: Path, tables: Sequence[str]
 ) -> tuple[str | None, dict[str, int]] | None:
     """Attaches the copy as `warehouse`, if there is one; returns whose rows it has, up to which ids."""
-    connection.execute("CREATE SCHEMA hot; USE hot")
-    migrate(connection, now)
-    connection.execute("USE main")
+    connection.execute("CREATE SCHEMA hot")
+    for name in tables:
+        create_hot(connection, f"hot.{name}", HOT[name])
     if not published_path.exists():
         return None
     connection.execute(f"ATTACH {literal(str(published_path))} AS warehouse (READ_ONLY)")

@@ -21,9 +21,11 @@ from monitoring_pipeline.errors import StoreError
 from monitoring_pipeline.store import history, tables
 from monitoring_pipeline.store.expiry import expire_hot
 from monitoring_pipeline.store.history import connect, open_published
+from monitoring_pipeline.store.hot import HOT, create_hot
 from monitoring_pipeline.store.loading import load_hot
 from monitoring_pipeline.store.operational import OperationalStore
 from monitoring_pipeline.store.publishing import publish
+from monitoring_pipeline.store.warehouse import open_warehouse
 from tests.store.rows import (
     RETENTION,
     T0,
@@ -206,7 +208,9 @@ def test_views_are_narrowed_in_both_stores(store: OperationalStore, warehouse: P
         assert connection.execute("SELECT count(*) FROM gaps").fetchall() == [(2,)]
     with connect(store, published, now=T0, tables=["results"]) as connection:
         assert connection.execute("SELECT count(*) FROM results").fetchall() == [(40,)]
-        names = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+        names = connection.execute(
+            "SELECT view_name FROM duckdb_views() WHERE database_name = 'memory' AND NOT internal"
+        ).fetchall()
         assert names == [("results",)]
 
 
@@ -262,6 +266,7 @@ def test_reading_history_never_imports_pandas(tmp_path: Path):
         from monitoring_pipeline.store.loading import load_hot
         from monitoring_pipeline.store.operational import OperationalStore
         from monitoring_pipeline.store.publishing import publish
+from monitoring_pipeline.store.warehouse import open_warehouse
         from tests.store.rows import T0, minutes, result, write
 
         folder = Path(sys.argv[1])
@@ -280,3 +285,16 @@ def test_reading_history_never_imports_pandas(tmp_path: Path):
         cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_hot_tables_are_those_of_the_warehouse(warehouse: Path):
+    with open_warehouse(warehouse, T0) as connection:
+        for name, table in HOT.items():
+            create_hot(connection, f"hot_{name}", table)
+            types = [
+                connection.execute(
+                    f"SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = '{which}' ORDER BY ALL"
+                ).fetchall()
+                for which in (name, f"hot_{name}")
+            ]
+            assert types[0] == types[1]

@@ -217,7 +217,7 @@ def _build_executions(warehouse: DuckDBPyConnection, level: Level, start: dateti
     if level == DAY:
         first, last = WEEK.floor(start), WEEK.floor(end - DAY.width) + WEEK.width
         days = f"SELECT * FROM executions_day WHERE bucket >= {literal(first)} AND bucket < {literal(last)}"
-        _replace(warehouse, WEEK.executions, first, last, executions.from_days(days, "series"))
+        _replace(warehouse, WEEK.executions, first, last, executions.merged(WEEK, days, "series"))
     return count
 
 

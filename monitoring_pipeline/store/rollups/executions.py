@@ -12,7 +12,7 @@ from monitoring_pipeline.records import Status
 from monitoring_pipeline.store.rollups.levels import Level
 from monitoring_pipeline.store.warehouse import literal
 
-__all__ = ["CHECK", "COUNTED", "STANDING", "STANDS", "from_days", "from_rows"]
+__all__ = ["CHECK", "COUNTED", "STANDING", "STANDS", "from_rows", "merged"]
 
 # Built from names and escaped literals of our own only.
 # ruff: noqa: S608
@@ -46,12 +46,12 @@ def from_rows(level: Level, results: str, gaps: str, start: datetime, end: datet
     """
 
 
-def from_days(days: str, keys: str) -> str:
-    """A query for weeks, summed from day buckets."""
+def merged(level: Level, buckets: str, keys: str) -> str:
+    """A query for the buckets of a level, summed from narrower ones."""
     sums = ", ".join(f"sum({name})::UINTEGER AS {name}" for name in COUNTED)
     return f"""
         SELECT {keys}, bucket, {sums}, sum(unknown_s) AS unknown_s
-        FROM (SELECT * REPLACE (date_trunc('week', bucket) AS bucket) FROM ({days})) GROUP BY {keys}, bucket
+        FROM (SELECT * REPLACE (date_trunc('{level.name}', bucket) AS bucket) FROM ({buckets})) GROUP BY {keys}, bucket
     """
 
 

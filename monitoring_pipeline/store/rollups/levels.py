@@ -5,15 +5,17 @@ Buckets are of UTC, so each is as long as the next whatever clocks on walls do; 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitoring_pipeline.clock import EPOCH
 
-__all__ = ["BUILT", "DAY", "HOUR", "LEVELS", "MINUTE", "WEEK", "Level", "level_for"]
+__all__ = ["BUILT", "DAY", "HOUR", "LEVELS", "MINUTE", "WEEK", "Level", "cover", "level_for"]
 
 _MONDAY = EPOCH + timedelta(days=4)
 _POINTS = 2200
+_TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,24 @@ LEVELS = (MINUTE, HOUR, DAY, WEEK)
 
 BUILT = (DAY, HOUR, MINUTE)
 """The levels that are built from rows, in that order: fences come from the days before. Weeks are merged days."""
+
+
+def cover(
+    since: datetime, until: datetime, built: Mapping[Level, datetime]
+) -> Iterator[tuple[Level | None, datetime, datetime]]:
+    """Cuts [since, until) into stretches of whole buckets, the coarsest that are built, in the order of time.
+
+    `built` says per level up to when it is. What no bucket covers comes with None instead of a level.
+    """
+    for level in sorted(built, key=lambda known: known.width, reverse=True):
+        start, end = level.floor(since + level.width - _TICK), min(level.floor(until), built[level])
+        if start < end:
+            yield from cover(since, start, built)
+            yield level, start, end
+            yield from cover(end, until, built)
+            return
+    if since < until:
+        yield None, since, until
 
 
 def level_for(span: timedelta, points: int = _POINTS) -> Level:

@@ -6,21 +6,21 @@ comes from the views `samples`, or `results` and `gaps`, which must reach back t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from monitoring_pipeline.store import queries
 from monitoring_pipeline.store.rollups import executions as counted
 from monitoring_pipeline.store.rollups import values
-from monitoring_pipeline.store.rollups.levels import DAY, HOUR, Level, level_for
+from monitoring_pipeline.store.rollups.levels import DAY, HOUR, Level, cover, level_for
 from monitoring_pipeline.store.rollups.stored import Chosen
 from monitoring_pipeline.store.warehouse import aware, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["cover", "executions", "response_series", "series", "series_query", "totals", "uptime", "volume"]
+__all__ = ["executions", "response_series", "series", "series_query", "totals", "uptime", "volume"]
 
 # Built from names and escaped literals of our own only.
 # ruff: noqa: S608
@@ -113,7 +113,8 @@ def totals(
     which are right to one percent. Merging quantiles of all series takes seconds: leave them out where none is shown.
     Needs the view `samples`.
     """
-    days = Chosen(connection, source, metric, check).values(DAY, DAY.floor(since), until)
+    chosen, first = Chosen(connection, source, metric, check), DAY.floor(since)
+    days = chosen.values(DAY, first, until) if quantiles else chosen.exact_values(first, until)
     merged = values.from_days(days, values.SERIES, "NULL::TIMESTAMP", quantiles=quantiles)
     more = ", p50, p95, p99" if quantiles else ""
     return _rows(
@@ -130,8 +131,10 @@ def volume(
     connection: DuckDBPyConnection, since: datetime, until: datetime, *, level: Level
 ) -> list[tuple[datetime, int]]:
     """How many points all series together have in each bucket that touches [since, until), where there are any."""
-    query = series_query(connection, None, None, since, until, level=level)
-    rows = connection.execute(f"SELECT start, sum(count)::BIGINT FROM ({query}) GROUP BY start ORDER BY start")
+    pieces = Chosen(connection).exact_values(level.floor(since), until, coarsest=level)
+    rows = connection.execute(
+        f"SELECT date_trunc('{level.name}', bucket) AS start, sum(count) FROM ({pieces}) GROUP BY start ORDER BY start"
+    )
     return [(aware(start), int(count)) for start, count in rows.fetchall()]
 
 
@@ -164,7 +167,7 @@ def uptime(
 ) -> list[dict[str, Any]]:
     """The answer of `queries.uptime`, counted from days and hours as far as they reach."""
     chosen = Chosen(connection, source, check=check)
-    built = {level: chosen.built_until("results", level) or since for level in (DAY, HOUR)}
+    built = chosen.built("results", (DAY, HOUR))
     sums: dict[str, dict[str, Any]] = {}
     for level, start, end in cover(since, until, built):
         for row in _uptime(chosen, level, start, end):
@@ -172,21 +175,6 @@ def uptime(
             for name in _COUNTS:
                 into[name] += row[name]
     return [{"source": name, **sums[name], "availability": _availability(sums[name])} for name in sorted(sums)]
-
-
-def cover(
-    since: datetime, until: datetime, built: dict[Level, datetime]
-) -> Iterator[tuple[Level | None, datetime, datetime]]:
-    """Cuts [since, until) into stretches of whole buckets of built levels, coarse ones first, and None for the rest."""
-    for level in sorted(built, key=lambda known: known.width, reverse=True):
-        start, end = level.floor(since + level.width - _TICK), min(level.floor(until), built[level])
-        if start < end:
-            yield from cover(since, start, built)
-            yield level, start, end
-            yield from cover(end, until, built)
-            return
-    if since < until:
-        yield None, since, until
 
 
 def _uptime(chosen: Chosen, level: Level | None, start: datetime, end: datetime) -> list[dict[str, Any]]:

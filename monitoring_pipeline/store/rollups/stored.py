@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from monitoring_pipeline.store.rollups import executions, values
-from monitoring_pipeline.store.rollups.levels import DAY, WEEK, Level
+from monitoring_pipeline.store.rollups.levels import BUILT, DAY, MINUTE, WEEK, Level, cover
 from monitoring_pipeline.store.rollups.progress import built_until
 from monitoring_pipeline.store.warehouse import literal
 
@@ -22,7 +24,7 @@ __all__ = ["Chosen"]
 _TICK = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Chosen:
     """The series or checks a question is about: None stands for all."""
 
@@ -31,40 +33,57 @@ class Chosen:
     metric: str | None = None
     check: str | None = None
 
-    def built_until(self, log: str, level: Level) -> datetime | None:
-        """Up to when a level of a log is in the published copy; None when nothing is."""
-        if not self._published():
-            return None
-        if level == WEEK:
-            days = built_until(self.connection, log, DAY, "warehouse")
-            return None if days is None else WEEK.floor(days)
-        return built_until(self.connection, log, level, "warehouse")
+    def built(self, log: str, levels: Iterable[Level] = BUILT) -> dict[Level, datetime]:
+        """Up to when levels of a log are in the published copy; those of which nothing is are left out."""
+        found = {level: built_until(self.connection, log, level, "warehouse") for level in levels if self._published}
+        return {level: until for level, until in found.items() if until is not None}
 
     def values(self, level: Level, start: datetime, end: datetime) -> str:
         """A query for whole buckets of values in [start, end); `start` begins one. Of days and weeks with sketches."""
-        built = self.built_until("samples", level)
-        upto = start if built is None else min(end, built)
-        parts = [self._stored_values(level, start, upto)] if start < upto else []
-        newest = max(start, upto)
+        newest = self._newest("samples", level, start, end)
+        parts = [self._stored_values(level, start, newest)] if start < newest else []
         if level == WEEK and newest < end:
             parts.append(values.from_days(self.values(DAY, newest, end), values.SERIES))
         elif newest < end:
             parts.append(values.from_points(level, self._points(newest, end), self._fences(end), values.SERIES))
-        return " UNION ALL BY NAME ".join(f"SELECT * FROM ({part})" for part in parts)
+        return _together(parts)
+
+    def exact_values(self, start: datetime, end: datetime, coarsest: Level = DAY) -> str:
+        """A query for buckets of several widths that together cover [start, end), without quantiles and sketches.
+
+        The newest hours of a day come from hours and minutes: fast for all series at once.
+        """
+        built = self.built("samples", [level for level in BUILT if level.width <= coarsest.width])
+        parts = []
+        for level, since, until in cover(start, end, built):
+            if level is None:
+                buckets = values.from_points(MINUTE, self._points(since, until), self._fences(until), values.SERIES)
+            else:
+                buckets = self._stored_values(level, since, until)
+            parts.append(f"SELECT {values.SERIES}, bucket, {', '.join(values.EXACT)} FROM ({buckets})")
+        return _together(parts)
 
     def executions(self, level: Level, start: datetime, end: datetime) -> str:
         """A query for buckets of what checks found in [start, end); `start` begins one."""
-        built = self.built_until("results", level)
-        upto = start if built is None else min(end, built)
-        parts = [self.stored_executions(level, start, upto)] if start < upto else []
-        newest = max(start, upto)
-        if level == WEEK and newest < end:
-            parts.append(executions.from_days(self.executions(DAY, newest, end), executions.CHECK))
-        elif newest < end:
-            only = self._only(metric=False)
-            results, gaps = (f"SELECT * FROM {log} WHERE {only}" for log in ("results", "gaps"))
-            parts.append(executions.from_rows(level, results, gaps, newest, end, executions.CHECK))
-        return " UNION ALL BY NAME ".join(f"SELECT * FROM ({part})" for part in parts)
+        newest = self._newest("results", level, start, end)
+        parts = [self.stored_executions(level, start, newest)] if start < newest else []
+        if newest < end:
+            pieces = [
+                self._counted_executions(since, until) if finer is None else self.stored_executions(finer, since, until)
+                for finer, since, until in cover(newest, end, self.built("results"))
+            ]
+            parts.append(executions.merged(level, _together(pieces), executions.CHECK))
+        return _together(parts)
+
+    def _counted_executions(self, start: datetime, end: datetime) -> str:
+        only = self._only(metric=False)
+        results, gaps = (f"SELECT * FROM {log} WHERE {only}" for log in ("results", "gaps"))
+        return executions.from_rows(MINUTE, results, gaps, start, end, executions.CHECK)
+
+    def _newest(self, log: str, level: Level, start: datetime, end: datetime) -> datetime:
+        """Up to where stored buckets answer for [start, end); weeks that go on are merged anew."""
+        until = self.built(log, [DAY if level == WEEK else level]).get(DAY if level == WEEK else level, start)
+        return max(start, min(level.floor(until), level.floor(end)))
 
     def stored_executions(self, level: Level, start: datetime, end: datetime) -> str:
         """A query for the stored buckets alone."""
@@ -88,7 +107,7 @@ class Chosen:
         return f"SELECT {values.SERIES}, time, value FROM samples WHERE {within} AND {self._only()}"
 
     def _fences(self, end: datetime) -> str:
-        if not self._published():
+        if not self._published:
             return f"SELECT {values.SERIES}, 0.0 AS low, 0.0 AS high FROM samples WHERE false"
         day = DAY.floor(end - _TICK)
         return values.fences(self._stored_values(DAY, day - values.LOOK_BACK, day), day, values.SERIES)
@@ -108,11 +127,16 @@ class Chosen:
             or "true"
         )
 
+    @cached_property
     def _published(self) -> bool:
         found = self.connection.execute(
             "SELECT 1 FROM duckdb_tables() WHERE database_name = 'warehouse' AND table_name = 'rolled'"
         )
         return bool(found.fetchall())
+
+
+def _together(parts: list[str]) -> str:
+    return " UNION ALL BY NAME ".join(f"SELECT * FROM ({part})" for part in parts)
 
 
 def _within(start: datetime, end: datetime) -> str:

@@ -16,7 +16,7 @@ from monitoring_pipeline.store.rollups import sketch
 from monitoring_pipeline.store.rollups.levels import DAY, Level
 from monitoring_pipeline.store.warehouse import literal
 
-__all__ = ["COLUMNS", "LOOK_BACK", "SERIES", "SUMMED", "fences", "from_days", "from_points", "whole"]
+__all__ = ["COLUMNS", "EXACT", "LOOK_BACK", "SERIES", "SUMMED", "fences", "from_days", "from_points", "whole"]
 
 # Built from names and escaped literals of our own only.
 # ruff: noqa: S608
@@ -26,6 +26,9 @@ SERIES = "source, check_id, metric"
 
 SUMMED = ("count", "sum", "min", "max", "earliest", "latest", "p50", "p95", "p99", "outliers")
 """The figures of a bucket at every level."""
+
+EXACT = ("count", "sum", "min", "max", "earliest", "latest", "outliers")
+"""Those that add up."""
 
 COLUMNS = {"minute": SUMMED, "hour": SUMMED, "day": (*SUMMED, "p25", "p75"), "week": (*SUMMED, "p25", "p75")}
 

@@ -57,6 +57,14 @@ def test_the_readmes_alerting_loads_without_a_warning(tmp_path: Path) -> None:
     assert config.alerting.channels
 
 
+def test_the_configuration_of_the_page_on_collectors_loads(tmp_path: Path) -> None:
+    (tmp_path / "monitoring.yaml").write_text(blocks(ROOT / "docs" / "collection.md", "yaml")[0])
+    config = load_config(tmp_path / "monitoring.yaml", environ={})
+    assert config.collectors["orders-loader"].thresholds.failure_rate.critical == 25
+    assert [rule.id for rule in config.alerting.rules] == ["loader-fails", "loader-is-silent"]
+    assert config.warnings == ()
+
+
 EVERYTHING = """\
 sources:
   - {id: orders-db, component: data, tags: [dc1, prod], checks: [{kind: tcp, host: db.example.com, port: 5432}]}

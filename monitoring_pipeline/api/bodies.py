@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from monitoring_pipeline.alerting.selector import Matcher
 from monitoring_pipeline.clock import Duration, parse_duration
 
-__all__ = ["Acknowledgement", "Maintenance", "Muting", "Remark", "described", "read"]
+__all__ = ["Acknowledgement", "Maintenance", "Muting", "Remark", "described", "read", "read_bytes"]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 _MOST_BYTES = 64_000
@@ -93,7 +93,7 @@ class Muting(Maintenance):
 
 async def read(request: Request, model: type[ModelT]) -> ModelT:
     """The body as `model`. Raises 413 for one that is too large, 422 for one that is not right."""
-    body = await _bytes(request)
+    body = await read_bytes(request)
     try:
         return model.model_validate(_fields(body, request.headers.get("content-type", "")))
     except ValidationError as error:
@@ -118,12 +118,13 @@ def _told(error: Any) -> str:
     return f"{place}: {message}" if place else message
 
 
-async def _bytes(request: Request) -> bytes:
+async def read_bytes(request: Request, most: int = _MOST_BYTES) -> bytes:
+    """The body. Raises 413 for one that is larger than `most` bytes."""
     kept = bytearray()
     async for chunk in request.stream():
         kept.extend(chunk)
-        if len(kept) > _MOST_BYTES:
-            raise HTTPException(413, f"the body is larger than {_MOST_BYTES} bytes")
+        if len(kept) > most:
+            raise HTTPException(413, f"the body is larger than {most} bytes")
     return bytes(kept)
 
 

@@ -14,13 +14,15 @@ from fastapi import HTTPException, Request
 from monitoring_pipeline.api.guard import is_loopback
 from monitoring_pipeline.app import Monitoring
 
-__all__ = ["demand", "may_act"]
+__all__ = ["demand", "demand_report", "may_act"]
 
 _FOREIGN = "this request was made by another page than ours, so nothing was changed"
 _OPEN = (
     "this API can be reached from other machines and has no login yet, so it changes nothing for whoever asks; "
     "use the link in the message, or busta on the server"
 )
+_NOT_ADMITTED = "this is not the token of this installation; `busta collectors token` on the server prints it"
+_UNNAMED = "show the token that `busta collectors token` on the server prints, as `Authorization: Bearer TOKEN`"
 
 
 def may_act(monitoring: Monitoring, request: Request) -> str:
@@ -50,3 +52,15 @@ def demand(monitoring: Monitoring, request: Request) -> None:
     refusal = may_act(monitoring, request)
     if refusal:
         raise HTTPException(403, refusal)
+
+
+def demand_report(monitoring: Monitoring, request: Request) -> None:
+    """Raises 401 or 403 for whoever may not report: anybody may who shows the token, or who may act here."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme:
+        if scheme.lower() != "bearer" or not monitoring.collection.admits(token.strip()):
+            raise HTTPException(401, _NOT_ADMITTED, headers={"WWW-Authenticate": "Bearer"})
+        return
+    refusal = may_act(monitoring, request)
+    if refusal:
+        raise HTTPException(403, refusal if refusal == _FOREIGN else _UNNAMED)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from monitoring_pipeline.alerting.delivery.outbox import Drained
     from monitoring_pipeline.alerting.links import Links
     from monitoring_pipeline.alerting.run import Alerting, Facts
+    from monitoring_pipeline.app.collection import Collecting
     from monitoring_pipeline.checks.run import Room, Served
     from monitoring_pipeline.reports import Overview
     from monitoring_pipeline.reports.alerts import AlertDetail, AlertFilter, AlertView
@@ -302,6 +303,15 @@ class Monitoring:
                 message=message[:1000],
             )  # fmt: skip
             states.make_due(connection, key, to_us(now))
+
+    # -- what hangs here by its name -----------------------------------------------------------------
+
+    @cached_property
+    def collection(self) -> Collecting:
+        """The doors for what collectors report."""
+        from monitoring_pipeline.app.collection import Collecting
+
+        return Collecting(self)
 
     # -- history -------------------------------------------------------------------------------------
 

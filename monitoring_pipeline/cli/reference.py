@@ -53,6 +53,15 @@ _NOTIFICATION = (
     "id, created, kind, reason, channel, recipient, severity, title, state, due, attempts, sent, error, alerts, "
     "fallback_for, key"
 )
+_COLLECTOR_KEYS = (
+    "collector, source, declared, status, reason, window, every_s, silent_s, last, last_success, last_error, "
+    "failures_in_row, unusual, windows, checks"
+)
+_COLLECTOR = (
+    f"{_COLLECTOR_KEYS}; windows by their length (5m, 1h, 1d, 7d), and checks of the last day by what they told of (or "
+    "`all`), have attempts, failures, failure_rate, success_rate, attempts_per_minute, rows, rows_per_minute, bytes, "
+    "p50_ms, p95_ms, quality"
+)
 _SILENCE = "id, kind, matchers, author, reason, created, starts, ends, ended_by, active"
 
 SHAPES: Mapping[str, Mapping[str, str]] = {
@@ -162,6 +171,16 @@ SHAPES: Mapping[str, Mapping[str, str]] = {
         "until": "end of the span",
         "rotas": "rota, shifts (person, start, end, why)",
     },
+    "collectors list": {"at": "the moment of all this", "collectors": f"the worst first: {_COLLECTOR}"},
+    "collectors show": {
+        "at": "the moment of all this",
+        **dict.fromkeys(_COLLECTOR_KEYS.split(", "), "as of `collectors list`"),
+        "latest": (
+            "newest first: key, source, success, at, received, check_type, rows, bytes, duration_ms, quality, error, "
+            "tags"
+        ),
+    },
+    "collectors token": {"url": "where to report", "token": "what to show there; a secret"},
     "channels list": {
         "channels": "name, kind, enabled, minimum_severity, send_resolved, fallback, attempts, self_test_s",
     },

@@ -105,6 +105,7 @@ def _epilog() -> str:
         "init": f"{_COMMANDS}.init:init",
         "up": f"{_COMMANDS}.up:up",
         "sources": f"{_COMMANDS}.sources:sources",
+        "collectors": f"{_COMMANDS}.collectors:collectors",
         "alerts": f"{_COMMANDS}.alerts:alerts",
         "silences": f"{_COMMANDS}.silences:silences",
         "maintenance": f"{_COMMANDS}.maintenance:maintenance",

@@ -36,6 +36,13 @@ class Knowledge:
     objectives: dict[str, ObjectiveSpec] = field(default_factory=dict)
     reports: dict[str, ReportSpec] = field(default_factory=dict)
 
+    def collectors_by_source(self) -> dict[str, list[str]]:
+        """The names of collectors, by the source they collect from."""
+        found: dict[str, list[str]] = {}
+        for name, spec in self.collectors.items():
+            found.setdefault(spec.source, []).append(name)
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class _Sources:

@@ -114,7 +114,6 @@ class _Loading:
         built, sources = self._sources(components)
         check_references(built, self.problems, unread=self.unread)
         check_targets(self.document, self.problems)
-        census = Census(sources, {source.id: [check.check for check in source.checks] for source in built}, self.unread)
         disabled = {source.id for source in built if not source.enabled}
         knowledge = read_knowledge(
             self.document,
@@ -122,6 +121,12 @@ class _Loading:
             self.problems,
             sources={*sources, *self.unread},
             disabled=disabled,
+        )
+        census = Census(
+            sources,
+            {source.id: [check.check for check in source.checks] for source in built},
+            self.unread,
+            knowledge.collectors_by_source(),
         )
         owners = {each.id: node for each in built if isinstance(node := each.fields.values.get("owner"), Scalar)}
         check_subjects(alerting, self.document, census, owners, self.problems)

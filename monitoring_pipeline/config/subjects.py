@@ -15,6 +15,7 @@ from monitoring_pipeline.alerting.rules.rule import Rule
 from monitoring_pipeline.alerting.selector import Selector
 from monitoring_pipeline.checks.check import BoundCheck, Check
 from monitoring_pipeline.clock import format_duration
+from monitoring_pipeline.collection.spec import METRICS
 from monitoring_pipeline.config.alerting import AlertingParts, Written
 from monitoring_pipeline.config.documents import Document
 from monitoring_pipeline.config.nodes import Fields, Items, Mark, Node, Scalar
@@ -33,11 +34,12 @@ _DYNAMIC = frozenset({"python"})
 
 @dataclass(slots=True)
 class Census:
-    """Sources by what selectors look at, and what their checks measure."""
+    """Sources by what selectors look at, and what their checks and collectors (names by source) measure."""
 
     sources: Mapping[str, Source]
     checks: Mapping[str, Sequence[Check]]
     unread: Collection[str] = ()
+    collectors: Mapping[str, Collection[str]] = field(default_factory=dict)
     by: dict[str, dict[str, set[str]]] = field(default_factory=lambda: {name: {} for name in _SELECTED})
     _chosen: dict[Selector, frozenset[str]] = field(default_factory=dict)
     _metrics: dict[str, frozenset[str] | None] = field(default_factory=dict)
@@ -86,7 +88,12 @@ class Census:
         checks = self.checks.get(source, ())
         if any(check.kind in _DYNAMIC or not type(check).__module__.startswith(_OURS) for check in checks):
             return None
-        return frozenset(metric for check in checks for metric in type(check).metrics)
+        reported = METRICS if self.collectors.get(source) else ()
+        return frozenset((*reported, *(metric for check in checks for metric in type(check).metrics)))
+
+    def checks_of(self, source: str) -> set[str]:
+        """What measures a source: ids of checks, names of collectors."""
+        return {*(check.id for check in self.checks.get(source, ())), *self.collectors.get(source, ())}
 
 
 _OURS = f"{BoundCheck.__module__.partition('.')[0]}."
@@ -185,7 +192,7 @@ class _Subjects:
     def _check(self, node: Scalar, chosen: frozenset[str], *, must: bool) -> None:
         if not chosen or any(name not in self.census.sources for name in chosen):
             return
-        known = {check.id for name in chosen for check in self.census.checks.get(name, ())}
+        known = set().union(*(self.census.checks_of(name) for name in chosen))
         if node.text in known:
             return
         if must:

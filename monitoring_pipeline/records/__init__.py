@@ -4,6 +4,7 @@ No I/O, no configuration parsing and no SQL here. A noun that only one room uses
 """
 
 from monitoring_pipeline.records.alert import Alert, AlertMode, AlertState, Severity, Transition
+from monitoring_pipeline.records.collection import CollectionAttempt, CollectionCheck
 from monitoring_pipeline.records.event import Event
 from monitoring_pipeline.records.result import Gap, GapReason, Result, Sample, Skip
 from monitoring_pipeline.records.source import Component, Criticality, Source
@@ -17,6 +18,8 @@ __all__ = [
     "BreakerState",
     "CheckState",
     "CheckType",
+    "CollectionAttempt",
+    "CollectionCheck",
     "Component",
     "Criticality",
     "Event",

@@ -1,0 +1,78 @@
+"""The front door: attempts come in, are kept once each, and are judged, all in one transaction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from monitoring_pipeline.collection.spec import CollectorSpec
+from monitoring_pipeline.records import CollectionAttempt, Sample
+from monitoring_pipeline.store.collections import insert_attempts
+from monitoring_pipeline.store.operational import OperationalStore
+from monitoring_pipeline.store.results import insert_samples
+
+__all__ = ["Judge", "masked", "record", "samples_of"]
+
+_HIDDEN = "***"
+
+
+class Judge(Protocol):
+    """Whoever draws conclusions from what was recorded, in the transaction that recorded it."""
+
+    def judge(
+        self, connection: Connection, touched: Collection[tuple[str, str]], changed: Collection[str], now: datetime
+    ) -> bool:
+        """`touched` are (source, check); `changed` sources whose status moved. Whether somebody has to be told."""
+
+
+def record(
+    store: OperationalStore, attempts: Sequence[CollectionAttempt], judge: Judge | None, now: datetime
+) -> list[CollectionAttempt]:
+    """Keeps the attempts that are new, with their samples, and judges them; answers which those were.
+
+    Raises what the store raises; nothing was kept then.
+    """
+    with store.write() as connection:
+        new = insert_attempts(connection, attempts)
+        samples = [sample for attempt in new for sample in samples_of(attempt)]
+        insert_samples(connection, samples)
+        if judge is not None and samples:
+            judge.judge(connection, {(sample.source, sample.check) for sample in samples}, (), now)
+    return new
+
+
+def samples_of(attempt: CollectionAttempt) -> list[Sample]:
+    """The numbers of an attempt as samples of its source, measured by the collector: `collection.success` (1 or 0),
+    `collection.rows`, `collection.bytes`, `collection.duration_ms` and `collection.quality` as far as it said.
+    """
+    tags = {"type": attempt.check.value} if attempt.check is not None else {}
+    numbers = (
+        ("success", float(attempt.success), ""),
+        ("rows", attempt.rows, ""),
+        ("bytes", attempt.bytes, "bytes"),
+        ("duration_ms", attempt.duration_ms, "ms"),
+        ("quality", attempt.quality, ""),
+    )
+    return [
+        Sample(attempt.source, f"collection.{name}", attempt.at, value, unit, attempt.collector, tags)
+        for name, value, unit in numbers
+        if value is not None
+    ]
+
+
+def masked(attempts: Iterable[CollectionAttempt], declared: Mapping[str, CollectorSpec]) -> list[CollectionAttempt]:
+    """The attempts without what their collectors' masks hide."""
+    return [_masked(attempt, declared.get(attempt.collector)) for attempt in attempts]
+
+
+def _masked(attempt: CollectionAttempt, spec: CollectorSpec | None) -> CollectionAttempt:
+    if spec is None or not spec.masks:
+        return attempt
+    pattern = re.compile("|".join(f"(?:{mask})" for mask in spec.masks))
+    tags = {name: pattern.sub(_HIDDEN, value) for name, value in attempt.tags.items()}
+    return replace(attempt, error=pattern.sub(_HIDDEN, attempt.error), tags=tags)

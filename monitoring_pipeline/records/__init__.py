@@ -6,6 +6,7 @@ No I/O, no configuration parsing and no SQL here. A noun that only one room uses
 from monitoring_pipeline.records.alert import Alert, AlertMode, AlertState, Severity, Transition
 from monitoring_pipeline.records.collection import CollectionAttempt, CollectionCheck
 from monitoring_pipeline.records.event import Event
+from monitoring_pipeline.records.ledger import LedgerEntry, Reclassified
 from monitoring_pipeline.records.result import Gap, GapReason, Result, Sample, Skip
 from monitoring_pipeline.records.source import Component, Criticality, Source
 from monitoring_pipeline.records.state import BreakerState, CheckState, SourceState
@@ -25,6 +26,8 @@ __all__ = [
     "Event",
     "Gap",
     "GapReason",
+    "LedgerEntry",
+    "Reclassified",
     "Result",
     "Sample",
     "Severity",

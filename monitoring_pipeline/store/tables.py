@@ -35,6 +35,7 @@ __all__ = [
     "events",
     "gaps",
     "groups",
+    "ledger",
     "memberships",
     "meta",
     "metadata",
@@ -458,4 +459,22 @@ overrides = _log(
     Column("author", String(200), nullable=False),
     Column("reason", Text, nullable=False),
     Column("created", BigInteger, nullable=False),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    # Counted by ourselves, without a hole: a number that is missing was taken away.
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("author", String(200), nullable=False),
+    Column("source", String(200), nullable=False),
+    Column("starts", BigInteger, nullable=False),
+    Column("ends", BigInteger, nullable=False),
+    Column("as", String(20), nullable=False),
+    Column("objective", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("revokes", BigInteger),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
 )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, RowMapping, func, insert, select
 
 from monitoring_pipeline.clock import from_us, to_us
 from monitoring_pipeline.errors import NotFound
@@ -146,7 +146,7 @@ def _row(entry: LedgerEntry) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _entry(row: Mapping[str, Any]) -> LedgerEntry:
+def _entry(row: RowMapping) -> LedgerEntry:
     return LedgerEntry(
         row["number"], from_us(row["at"]), row["author"], row["source"], from_us(row["starts"]), from_us(row["ends"]),
         Reclassified(row["as"]), row["reason"], row["objective"], row["revokes"], row["previous"], row["hash"],

@@ -1,0 +1,327 @@
+"""What service levels are computed from, and the days that were computed.
+
+Facts come out of connections of `history.connect`, set-wise for many sources, with moments in whole microseconds.
+Days lie in the warehouse's table `sla_days`: one row per objective, subject and day, with what was measured and
+what it is after corrections. A day's row is replaced as a whole, so computing it again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import astuple, dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from monitoring_pipeline.clock import to_us
+from monitoring_pipeline.store.tables import alerts
+from monitoring_pipeline.store.warehouse import aware, literal, open_warehouse, transaction
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = [
+    "Counted",
+    "DayRow",
+    "GapRow",
+    "Piece",
+    "alerts_about",
+    "earliest",
+    "event_counts",
+    "gaps_within",
+    "newest_gap",
+    "read_days",
+    "statuses_within",
+    "values_within",
+    "write_days",
+]
+
+# Built from names and escaped literals of our own only.
+# ruff: noqa: S608
+
+_BATCH = 2_000
+
+
+class GapRow(NamedTuple):
+    """Slots of a check from `start` to `end` (both included) that nobody executed.
+
+    `resumed` is when the check's next result began, None where there is none soon, or where it was not asked for.
+    """
+
+    id: int
+    source: str
+    check: str
+    start: int
+    end: int
+    slots: int
+    reason: str
+    resumed: int | None = None
+
+
+class Piece(NamedTuple):
+    """A stretch of one source's time whose results are counted. `number` is the caller's."""
+
+    number: int
+    source: str
+    start: int
+    end: int
+
+
+class Counted(NamedTuple):
+    """How many results of a piece were good, bad and unknown."""
+
+    good: int
+    bad: int
+    unknown: int
+
+
+@dataclass(frozen=True, slots=True)
+class DayRow:
+    """One day of one promise. Sums are microseconds or events (`unit`): as measured (`m_`), and after corrections.
+
+    `fingerprint` names the terms it was computed with, `ledger` and `gap` the last entry and the last gap known.
+    """
+
+    objective: str
+    scope: str
+    subject: str
+    day: date
+    start: datetime
+    end: datetime
+    unit: str
+    good: int
+    bad: int
+    unknown: int
+    excluded: int
+    m_good: int
+    m_bad: int
+    m_unknown: int
+    m_excluded: int
+    fingerprint: str
+    ledger: int
+    gap: int
+    computed: datetime
+
+
+_COLUMNS = (
+    'objective, scope, subject, day, start, "end", unit, good, bad, unknown, excluded, '
+    "m_good, m_bad, m_unknown, m_excluded, fingerprint, ledger, gap, computed"
+)
+
+
+# -- facts -------------------------------------------------------------------------------------------
+
+
+def statuses_within(
+    connection: DuckDBPyConnection, sources: Collection[str], start: datetime, end: datetime
+) -> dict[str, list[tuple[int, str]]]:
+    """Per source the statuses it took in [start, end), oldest first, after the one that it had at `start`.
+
+    Needs the view `status_changes`.
+    """
+    rows = connection.execute(
+        f"""
+        SELECT source, epoch_us("at") AS moment, "after", id FROM status_changes
+        WHERE {_among(sources)} AND "at" >= {literal(start)} AND "at" < {literal(end)}
+        UNION ALL
+        SELECT source, max(epoch_us("at")), arg_max("after", ("at", id)), 0 FROM status_changes
+        WHERE {_among(sources)} AND "at" < {literal(start)} GROUP BY source
+        ORDER BY source, moment, id
+        """
+    ).fetchall()
+    found: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for source, moment, status, _ in rows:
+        found[source].append((moment, status))
+    return found
+
+
+def gaps_within(
+    connection: DuckDBPyConnection,
+    sources: Collection[str],
+    start: datetime,
+    end: datetime,
+    *,
+    reach: timedelta = timedelta(days=1),
+    results: bool = False,
+) -> list[GapRow]:
+    """Gaps that touch [start, end), or ended up to `reach` before it. Needs the view `gaps`.
+
+    With `results` (and that view) each says when the check's next result began, if that was within `reach`.
+    """
+    gaps = f"""
+        SELECT id, source, check_id, epoch_us(start) AS start, epoch_us("end") AS "end", slots, reason FROM gaps
+        WHERE {_among(sources)} AND "end" >= {literal(start - reach)} AND start < {literal(end)}
+    """
+    if not results:
+        return [GapRow(*row) for row in connection.execute(f"{gaps} ORDER BY start, id").fetchall()]
+    width = reach // timedelta(microseconds=1)
+    rows = connection.execute(
+        f"""
+        WITH missed AS ({gaps}), later AS (
+            SELECT missed.id, min(epoch_us(results.started)) AS resumed FROM missed
+            JOIN results ON results.source = missed.source AND results.check_id = missed.check_id
+             AND epoch_us(results.started) > missed."end" AND epoch_us(results.started) <= missed."end" + {width}
+            WHERE results.started >= {literal(start - reach)} AND results.started < {literal(end + reach)}
+            GROUP BY missed.id
+        )
+        SELECT missed.*, resumed FROM missed LEFT JOIN later USING (id) ORDER BY start, id
+        """
+    ).fetchall()
+    return [GapRow(*row) for row in rows]
+
+
+def newest_gap(connection: DuckDBPyConnection) -> int:
+    """The highest id of a gap, 0 without any. Needs the view `gaps`."""
+    return int(_one(connection, "SELECT coalesce(max(id), 0) FROM gaps"))
+
+
+def values_within(
+    connection: DuckDBPyConnection, metric: str, sources: Collection[str], start: datetime, end: datetime
+) -> dict[tuple[str, str], list[tuple[int, float]]]:
+    """Per source and check the samples of a metric in [start, end), oldest first. Needs the view `samples`."""
+    rows = connection.execute(
+        f"""
+        SELECT source, check_id, epoch_us(time) AS moment, value FROM samples
+        WHERE metric = {literal(metric)} AND {_among(sources)}
+          AND time >= {literal(start)} AND time < {literal(end)}
+        ORDER BY source, check_id, moment, id
+        """
+    ).fetchall()
+    found: dict[tuple[str, str], list[tuple[int, float]]] = defaultdict(list)
+    for source, check, moment, value in rows:
+        found[source, check].append((moment, value))
+    return found
+
+
+def event_counts(
+    connection: DuckDBPyConnection,
+    pieces: Sequence[Piece],
+    *,
+    slower_than_ms: float | None = None,
+    warning_is_bad: bool = False,
+    checks: Sequence[str] = (),
+) -> dict[int, Counted]:
+    """How many results in each piece were good, bad and unknown; pieces without any are left out.
+
+    Good is what was not critical, or, with `slower_than_ms`, what answered sooner than that. What did not answer at
+    all is bad when it was critical, else unknown. `checks` are file-name patterns. Needs the view `results`.
+    """
+    if not pieces:
+        return {}
+    bad = "status = 'critical'" + (" OR status = 'warning'" if warning_is_bad else "")
+    good = f"status <> 'unknown' AND NOT ({bad})"
+    if slower_than_ms is not None:
+        fast = f"response_time_ms < {literal(float(slower_than_ms))}"
+        bad = f"CASE WHEN response_time_ms IS NULL THEN status = 'critical' ELSE NOT ({fast}) END"
+        good = f"coalesce({fast}, false)"
+    begin, until = min(p.start for p in pieces), max(p.end for p in pieces)
+    within = f"started >= make_timestamp({begin}) AND started < make_timestamp({until})"
+    rows = ", ".join(f"({p.number}, {literal(p.source)}, {p.start}, {p.end})" for p in pieces)
+    found = connection.execute(
+        f"""
+        WITH pieces(number, source, start, "end") AS (VALUES {rows}), found AS (
+            SELECT source, epoch_us(started) AS moment, {good} AS good, {bad} AS bad FROM results
+            WHERE {within} AND {_matching("check_id", checks)}
+        )
+        SELECT number, count(*) FILTER (good), count(*) FILTER (bad AND NOT good),
+               count(*) FILTER (NOT good AND NOT bad)
+        FROM pieces JOIN found USING (source)
+        WHERE moment >= pieces.start AND moment < pieces."end" GROUP BY number
+        """
+    ).fetchall()
+    return {number: Counted(*counts) for number, *counts in found}
+
+
+def earliest(connection: DuckDBPyConnection, table: str, sources: Collection[str]) -> datetime | None:
+    """When the history of these sources begins in one of its views; None where there is none."""
+    column = {"status_changes": "at", "samples": "time", "results": "started"}[table]
+    moment = _one(connection, f'SELECT min("{column}") FROM {table} WHERE {_among(sources)}')
+    return None if moment is None else aware(moment)
+
+
+def alerts_about(
+    connection: Connection, sources: Collection[str], start: datetime, end: datetime
+) -> dict[str, list[tuple[int, int | None]]]:
+    """Per source when alerts about it fired in [start, end), and when each was acknowledged; from the operational
+    store, so as far back as alerts are kept."""
+    query = (
+        select(alerts.c.source, alerts.c.fired, alerts.c.acknowledged)
+        .where(alerts.c.fired >= to_us(start), alerts.c.fired < to_us(end))
+        .order_by(alerts.c.fired)
+    )
+    wanted, found = frozenset(sources), defaultdict[str, list[tuple[int, int | None]]](list)
+    for source, fired, acknowledged in connection.execute(query):
+        if source in wanted:
+            found[source].append((fired, acknowledged))
+    return found
+
+
+# -- days --------------------------------------------------------------------------------------------
+
+
+def read_days(
+    connection: DuckDBPyConnection, start: datetime, end: datetime, objectives: Iterable[str] | None = None
+) -> list[DayRow]:
+    """The days that were computed and lie in [start, end), oldest first, out of a history's published warehouse."""
+    known = _one(
+        connection,
+        "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'warehouse' AND table_name = 'sla_days'",
+    )
+    if not known:  # nothing was published yet, or by an older version
+        return []
+    only = "true" if objectives is None else _any_of("objective", objectives)
+    rows = connection.execute(
+        f"""
+        SELECT {_COLUMNS} FROM warehouse.sla_days
+        WHERE start >= {literal(start)} AND "end" <= {literal(end)} AND {only} ORDER BY start, objective, subject
+        """
+    ).fetchall()
+    return [_day_row(row) for row in rows]
+
+
+def write_days(path: Path, rows: Sequence[DayRow], now: datetime) -> None:
+    """Puts days into the warehouse in place of what was there of them, all of them or none."""
+    if not rows:
+        return
+    with open_warehouse(path, now) as warehouse, transaction(warehouse):
+        for first in range(0, len(rows), _BATCH):
+            batch = rows[first : first + _BATCH]
+            keys = ", ".join(f"({_values(row.objective, row.scope, row.subject, row.day)})" for row in batch)
+            warehouse.execute(f"DELETE FROM sla_days WHERE (objective, scope, subject, day) IN ({keys})")
+            values = ", ".join(f"({_values(*_fields(row))})" for row in batch)
+            warehouse.execute(f"INSERT INTO sla_days ({_COLUMNS}) VALUES {values}")
+
+
+def _day_row(row: Sequence[Any]) -> DayRow:
+    return DayRow(*(aware(value) if isinstance(value, datetime) else value for value in row))
+
+
+def _fields(row: DayRow) -> tuple[Any, ...]:
+    return astuple(row)
+
+
+def _values(*values: Any) -> str:
+    return ", ".join(
+        f"DATE '{value.isoformat()}'" if type(value) is date else literal(value) for value in values
+    )  # fmt: skip
+
+
+def _among(sources: Collection[str]) -> str:
+    return _any_of("source", sources)
+
+
+def _any_of(column: str, names: Iterable[str]) -> str:
+    listed = ", ".join(literal(name) for name in names)
+    return f"{column} IN ({listed})" if listed else "false"
+
+
+def _matching(column: str, patterns: Sequence[str]) -> str:
+    return "(" + " OR ".join(f"{column} GLOB {literal(pattern)}" for pattern in patterns) + ")" if patterns else "true"
+
+
+def _one(connection: DuckDBPyConnection, query: str) -> Any:
+    row = connection.execute(query).fetchone()
+    return None if row is None else row[0]

@@ -5,6 +5,7 @@
     ├── ConditionError       a condition's text cannot be parsed; carries the column
     ├── StoreError           a store cannot be opened, migrated or written
     ├── NotFound             a name the user typed does not exist; carries the nearest ones
+    ├── Refusal              what was asked makes no sense as things are
     ├── SourceFailure        a finding: the *source* is bad (refused, reset, timed out, denied us)
     └── CheckError           the *check* could not be carried out, which says nothing of the source
         ├── MissingExtra     the client library of a check kind is not installed
@@ -29,6 +30,7 @@ __all__ = [
     "NetworkDenied",
     "NotFound",
     "Problem",
+    "Refusal",
     "SourceFailure",
     "StoreError",
     "nearest",
@@ -87,6 +89,10 @@ class NotFound(MonitoringError):
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         hint = nearest(name, known)
         super().__init__(f"there is no {what} {name!r}" + (f"; did you mean {hint!r}?" if hint else ""))
+
+
+class Refusal(MonitoringError):
+    """What was asked makes no sense as things are; the text says why and what would."""
 
 
 class SourceFailure(MonitoringError):

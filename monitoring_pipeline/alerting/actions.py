@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from monitoring_pipeline.alerting.selector import Matcher
 from monitoring_pipeline.alerting.spec import Plan
 from monitoring_pipeline.clock import to_us
-from monitoring_pipeline.errors import MonitoringError, NotFound
+from monitoring_pipeline.errors import MonitoringError, NotFound, Refusal
 from monitoring_pipeline.records import Alert, AlertState, Source
 from monitoring_pipeline.store import alerts, silences
 from monitoring_pipeline.store import overrides as standing_in
@@ -44,10 +44,6 @@ __all__ = [
 
 BY_HAND = "by_hand"
 """The reason of transitions and resolutions that somebody asked for."""
-
-
-class Refusal(MonitoringError):
-    """What was asked makes no sense as things are; the text says why and what would."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from monitoring_pipeline.analysis.metric_types import MetricType
+from monitoring_pipeline.analysis.objective import ObjectiveSpec
 from monitoring_pipeline.checks.deadlines import Zone
 
 __all__ = ["SENSITIVITIES", "AnalysisSpec", "ObjectiveSpec", "Sensitivity", "SeriesSpec"]
@@ -55,14 +56,3 @@ class AnalysisSpec(BaseModel):
         20_000, gt=0, description="How many series are scored at most; a log line tells of the rest."
     )
     series: tuple[SeriesSpec, ...] = Field((), description="What is known of some series; the first that fits decides.")
-
-
-class ObjectiveSpec(BaseModel):
-    """One promise about sources, with its error budget."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    source: str | None = Field(None, description="Id of the source.")
-    component: str | None = Field(None, description="The component, for all of its sources.")
-    tag: str | None = Field(None, description="A tag, for all sources that have it.")
-    target: float = Field(99.9, gt=0, lt=100, description="Percent of the time that must be good.")

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from monitoring_pipeline.records import Criticality, Status, worst
+from monitoring_pipeline.records import CheckState, Criticality, Status, worst
 
-__all__ = ["CheckHealth", "Health", "combined", "of_source"]
+__all__ = ["CheckHealth", "Health", "combined", "of_source", "overdue_since"]
 
+_OVERDUE = timedelta(seconds=90)
 _POINTS = {Status.HEALTHY: 100.0, Status.WARNING: 50.0, Status.CRITICAL: 0.0}
 _CRITICAL_CHECK_WEIGHT = 3
 
@@ -37,6 +39,15 @@ class Health:
     status: Status
     score: float | None
     reason: str = ""
+
+
+def overdue_since(state: CheckState, now: datetime) -> datetime | None:
+    """From when on a check should have had a result, if it is overdue: its last result says nothing any more."""
+    if state.next_slot is None or state.last_finished is None:
+        return None
+    # A check run by hand leaves the next slot as it is, and yet nobody has to wait for a result.
+    due = max(state.next_slot, state.last_finished)
+    return due if now - due > max(_OVERDUE, timedelta(seconds=2 * (state.interval_s or 0))) else None
 
 
 def _capped(check: CheckHealth) -> Status:

@@ -83,6 +83,8 @@ def _is_about_enabled(fields: Fields, sources: _Sources, problems: Problems) -> 
     node = fields.values.get("source")
     if not isinstance(node, Scalar) or node.value is None:
         return True
+    if any(sign in node.text for sign in "*?["):  # a pattern, where the part takes one
+        return True
     if node.text not in sources.known:
         problems.add(node.mark, f"{quoted(node)} is not a source{hint(node.text, sources.known)}")
     return node.text not in sources.disabled

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from monitoring_pipeline.checks.health import CheckHealth, Health, combined, of_source
+from monitoring_pipeline.checks.health import CheckHealth, Health, combined, of_source, overdue_since
 from monitoring_pipeline.clock import format_duration, from_us, to_us
 from monitoring_pipeline.records import BreakerState, CheckState, Component, Source, SourceState, Status
 from monitoring_pipeline.store import slots, states
@@ -19,7 +19,6 @@ from monitoring_pipeline.store.operational import OperationalStore
 
 __all__ = ["CheckView", "ComponentView", "Overview", "SourceView", "Watch", "overview"]
 
-_OVERDUE = timedelta(seconds=90)
 _WATCHING = timedelta(seconds=15)
 
 
@@ -124,16 +123,15 @@ def _watch(beat_us: int | None, now: datetime) -> Watch:
 
 
 def _check_view(state: CheckState, now: datetime) -> CheckView:
-    if state.next_slot is None or state.last_finished is None:
-        return CheckView(state, state.status, state.message)
-    # A check run by hand leaves the next slot as it is, and yet nobody has to wait for a result.
-    late = now - max(state.next_slot, state.last_finished)
-    if late <= max(_OVERDUE, timedelta(seconds=2 * (state.interval_s or 0))):
+    due = overdue_since(state, now)
+    if due is None or state.last_finished is None:
         return CheckView(state, state.status, state.message)
     age_s = int((now - state.last_finished).total_seconds())
     # Whole minutes: a text that changes every second would have to be drawn and sent every second.
     age = format_duration(timedelta(seconds=age_s if age_s < 120 else age_s // 60 * 60))
-    return CheckView(state, Status.UNKNOWN, f"no result for {age}; the last was {state.status}", late.total_seconds())
+    return CheckView(
+        state, Status.UNKNOWN, f"no result for {age}; the last was {state.status}", (now - due).total_seconds()
+    )
 
 
 def _source_view(source: Source, kept: SourceState | None, checks: list[CheckView], now: datetime) -> SourceView:

@@ -296,7 +296,8 @@ def write_days(path: Path, rows: Sequence[DayRow], now: datetime) -> None:
 
 
 def _day_row(row: Sequence[Any]) -> DayRow:
-    return DayRow(*(aware(value) if isinstance(value, datetime) else value for value in row))
+    values: list[Any] = [aware(value) if isinstance(value, datetime) else value for value in row]
+    return DayRow(*values)
 
 
 def _fields(row: DayRow) -> tuple[Any, ...]:

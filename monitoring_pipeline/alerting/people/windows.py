@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 
 from monitoring_pipeline.alerting.people import calendars
@@ -18,7 +19,7 @@ from monitoring_pipeline.alerting.spec import MaintenanceSpec
 from monitoring_pipeline.checks.deadlines import last_due, next_due
 from monitoring_pipeline.records import Source
 
-__all__ = ["Window", "active", "next_change", "problems", "upcoming"]
+__all__ = ["Window", "active", "between", "next_change", "problems", "upcoming"]
 
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 # A calendar file is looked along for so long at a time.
@@ -57,6 +58,17 @@ def upcoming(spec: MaintenanceSpec, now: datetime, limit: int = 10) -> list[Wind
         if window.end > now:
             found.append(window)
     return found
+
+
+def between(specs: Iterable[MaintenanceSpec], source: Source, start: datetime, end: datetime) -> list[Window]:
+    """The windows around a source that touch [start, end), as the configuration has them today."""
+    return [
+        window
+        for spec in specs
+        if spec.sources.admits(source)
+        for window in takewhile(lambda each: each.start < end, _windows(spec, start, end - start))
+        if window.end > start
+    ]
 
 
 def problems(spec: MaintenanceSpec) -> list[str]:

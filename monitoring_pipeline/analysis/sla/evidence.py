@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from monitoring_pipeline.analysis.objective import Promise
@@ -62,7 +63,7 @@ class Surroundings:
     sources: Mapping[str, Source]
     ledger: Mapping[str, Sequence[LedgerEntry]] = field(default_factory=dict)
     intervals: Mapping[str, int] = field(default_factory=dict)
-    blind: Mapping[str, Blind] = field(default_factory=dict)
+    blind: Mapping[str, Sequence[Blind]] = field(default_factory=dict)
     away: Away = lambda source, start, end: ()
 
 
@@ -101,7 +102,7 @@ class Evidence:
     def _found(self, promise: Promise, source: str, start: int, end: int) -> list[Span]:
         spec, around = promise.spec, self.around
         if spec.kind == "uptime":
-            found = Found(self.statuses.get(source, ()), self.gaps.get(source, ()), around.blind.get(source))
+            found = Found(self.statuses.get(source, ()), self.gaps.get(source, ()), around.blind.get(source, ()))
             return source_timeline(found, start, end, around.intervals, warning_is_bad=spec.warning == "down")
         lines = self.values.get(spec.sampled, {}).get(source, ())
         if not lines or spec.limit is None:
@@ -175,7 +176,7 @@ def _cut(number: int, source: str, begin: int, until: int, away: list[Span], pat
     inside = [clip(away, begin, until), clip(patched, begin, until)]
     edges = sorted({begin, until, *(edge for spans in inside for span in spans for edge in span[:2])})
     pieces = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         excluded, patch = (_at(spans, start) for spans in inside)
         pieces.append(_Weighed(number, source, start, end, excluded, excluded if patch is None else patch))
     return pieces

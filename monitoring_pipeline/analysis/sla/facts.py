@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from monitoring_pipeline.analysis.sla.spans import Span, Verdict, overlay, steps, union
+from monitoring_pipeline.checks.health import overdue_since
+from monitoring_pipeline.clock import to_us
+from monitoring_pipeline.records import CheckState
 from monitoring_pipeline.store.sla import GapRow
 
-__all__ = ["Blind", "Found", "missed_slots", "sampled", "source_timeline"]
+__all__ = ["Blind", "Found", "blind_since", "missed_slots", "sampled", "source_timeline"]
 
 _MINUTE = 60_000_000
 _KNOWN = frozenset({Verdict.GOOD, Verdict.BAD})
@@ -18,7 +22,7 @@ _NOBODY = "not_running"
 
 @dataclass(frozen=True, slots=True)
 class Blind:
-    """Since when results of a source are overdue, microseconds; `wholly`: those of all of its checks."""
+    """From when on results of a source are overdue, microseconds; `wholly`: those of all of its checks."""
 
     since: int
     wholly: bool
@@ -30,7 +34,7 @@ class Found:
 
     statuses: Sequence[tuple[int, str]] = ()
     gaps: Sequence[GapRow] = ()
-    blind: Blind | None = None
+    blind: Sequence[Blind] = ()
 
 
 def source_timeline(
@@ -46,12 +50,13 @@ def source_timeline(
         "healthy": Verdict.GOOD, "critical": Verdict.BAD, "warning": Verdict.BAD if warning_is_bad else Verdict.GOOD,
     }  # fmt: skip
     spans = steps(start, end, ((at, meaning.get(status, Verdict.UNKNOWN)) for at, status in found.statuses))
-    nobody, partly = [], []
+    nobody: list[tuple[int, int]] = []
+    partly: list[tuple[int, int]] = []
     for gap in found.gaps:
         stretch = gap.start, _gap_end(gap, intervals)
         (nobody if gap.reason == _NOBODY else partly).append(stretch)
-    if found.blind is not None:
-        (nobody if found.blind.wholly else partly).append((found.blind.since, end))
+    for blind in found.blind:
+        (nobody if blind.wholly else partly).append((blind.since, end))
     spans = overlay(spans, union(nobody, Verdict.UNKNOWN), _KNOWN)
     return overlay(spans, union(partly, Verdict.UNKNOWN), _GOOD)
 
@@ -82,6 +87,14 @@ def sampled(values: Iterable[tuple[int, float]], start: int, end: int, limit: fl
             yield expires, Verdict.UNKNOWN
 
     return steps(start, end, moves())
+
+
+def blind_since(states: Iterable[CheckState], now: datetime) -> list[Blind]:
+    """What is overdue of a source at a moment: nothing, some of its enabled checks, and from when on all of them."""
+    enabled = [state for state in states if state.enabled]
+    late = sorted(to_us(due) for state in enabled if (due := overdue_since(state, now)) is not None)
+    found = [Blind(late[0], wholly=False)] if late else []
+    return [*found, Blind(late[-1], wholly=True)] if late and len(late) == len(enabled) else found
 
 
 def missed_slots(gap: GapRow, start: int, end: int) -> int:

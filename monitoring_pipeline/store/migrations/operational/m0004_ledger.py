@@ -1,4 +1,4 @@
-"""Version 3: the ledger of corrections."""
+"""Version 4: the ledger of corrections."""
 
 from __future__ import annotations
 
@@ -32,4 +32,4 @@ def _apply(connection: Connection) -> None:
     _metadata.create_all(connection, checkfirst=False)
 
 
-migration = Migration(3, "ledger", _apply)
+migration = Migration(4, "ledger", _apply)

@@ -1,0 +1,255 @@
+"""How promises stand: the account of a period out of kept days and, where none holds, out of history itself."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from monitoring_pipeline.analysis.objective import Promise
+from monitoring_pipeline.analysis.sla.account import Account
+from monitoring_pipeline.analysis.sla.budget import BURN_WINDOWS, Budget, budget_of, burn_rate, exhausted_at
+from monitoring_pipeline.analysis.sla.corrections import in_force
+from monitoring_pipeline.analysis.sla.days import Currency, currency
+from monitoring_pipeline.analysis.sla.evidence import Evidence, Pair, Surroundings, gather, views_of
+from monitoring_pipeline.analysis.sla.periods import Period, period_at
+from monitoring_pipeline.analysis.sla.room import Room
+from monitoring_pipeline.records import LedgerEntry
+from monitoring_pipeline.store import sla as stored
+from monitoring_pipeline.store.sla import DayRow
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["Part", "Standing", "burn_accounts", "standings"]
+
+_ACUTE, _STEADY = timedelta(hours=1), timedelta(days=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a stretch of the period counts as."""
+
+    start: datetime
+    end: datetime
+    pair: Pair
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One promise in one period, as of `until`: now, or the period's end when it is over.
+
+    `parts` are the days of the period and what lies between kept ones, oldest first. `burn` holds the account of
+    each burn window that ends now, and is empty for periods that are over. `entries` are the corrections in force
+    that touch the period.
+    """
+
+    promise: Promise
+    period: Period
+    until: datetime
+    parts: Sequence[Part]
+    burn: Mapping[timedelta, Account] = field(default_factory=dict)
+    entries: Sequence[LedgerEntry] = ()
+
+    @property
+    def pair(self) -> Pair:
+        """The whole period until now, as measured and as corrected."""
+        return sum((part.pair for part in self.parts), Pair())
+
+    @property
+    def account(self) -> Account:
+        """The figures that count: after corrections."""
+        return self.pair.corrected
+
+    @property
+    def kept(self) -> bool | None:
+        """Whether the promise is kept so far; None when nothing is known. Unknown time that counts as bad does."""
+        return self._kept(self.account)
+
+    @property
+    def kept_as_measured(self) -> bool | None:
+        """The same before corrections."""
+        return self._kept(self.pair.measured)
+
+    def _kept(self, account: Account) -> bool | None:
+        spec = self.promise.spec
+        counted = account.counted(unknown_is_bad=spec.unknown_is_bad)
+        if not counted or not account.known:
+            return None
+        return account.spent(unknown_is_bad=spec.unknown_is_bad) <= (1 - spec.share) * counted * (1 + 1e-12)
+
+    @property
+    def ahead(self) -> int:
+        """What of the period is still to come: microseconds, or as many events as at the pace so far."""
+        to_come = max(0, (self.period.end - self.until) // timedelta(microseconds=1))
+        if not self.promise.spec.counts_events:
+            return to_come
+        so_far = (self.until - self.period.start) // timedelta(microseconds=1)
+        counted = self.account.counted(unknown_is_bad=self.promise.spec.unknown_is_bad)
+        return round(counted * to_come / so_far) if so_far else 0
+
+    @property
+    def budget(self) -> Budget:
+        """The error budget of the whole period."""
+        spec = self.promise.spec
+        return budget_of(self.account, spec.share, ahead=self.ahead, unknown_is_bad=spec.unknown_is_bad)
+
+    def burn_rate(self, window: timedelta) -> float | None:
+        """How many times too fast the budget went in a window that ends now; None when nothing is known of it."""
+        spec = self.promise.spec
+        account = self.burn.get(window)
+        return None if account is None else burn_rate(account, spec.share, unknown_is_bad=spec.unknown_is_bad)
+
+    @property
+    def pace(self) -> timedelta | None:
+        """The burn window that a forecast goes by: the last hour while that burns, else the last three days."""
+        acute = self.burn_rate(_ACUTE)
+        if acute is not None and acute > 1:
+            return _ACUTE
+        return _STEADY if self.burn_rate(_STEADY) is not None else None
+
+    @property
+    def exhausted_at(self) -> datetime | None:
+        """When the budget is gone at the pace of `pace`; None: not within the period, or nothing is known."""
+        budget = self.budget
+        if budget.left <= 0 and self.account.known:
+            return self.until
+        if self.pace is None:
+            return None
+        account, spec = self.burn[self.pace], self.promise.spec
+        rate = account.spent(unknown_is_bad=spec.unknown_is_bad) / (self.pace / timedelta(microseconds=1))
+        if self.period.rolling:
+            end = self.until + self.period.length
+            return exhausted_at(budget, rate, self.until, end, expired=self._expired)
+        return exhausted_at(budget, rate, self.until, self.period.end)
+
+    def _expired(self, at: datetime) -> float:
+        """What of the spent budget has left a rolling window at a later moment; even within each part."""
+        edge, gone = self.period.start + (at - self.until), 0.0
+        for part in self.parts:
+            if part.start >= edge:
+                break
+            share = min(1.0, (edge - part.start) / (part.end - part.start))
+            gone += share * part.pair.corrected.spent(unknown_is_bad=self.promise.spec.unknown_is_bad)
+        return gone
+
+
+def standings(
+    room: Room, now: datetime, *, at: datetime | None = None, objectives: Collection[str] | None = None
+) -> list[Standing]:
+    """How every promise, or those of some objectives, stands in the period that holds `at` (by default now)."""
+    about = [promise for promise in room.promises if objectives is None or promise.objective in objectives]
+    if not about:
+        return []
+    moment, around = at or now, room.surroundings(now)
+    periods = {promise.key: period_at(promise.spec.window, promise.spec.timezone, moment) for promise in about}
+    with room.history(now, views_of(about)) as connection:
+        parts = _Parts(connection, around, about, periods, now).all()
+        burn = burn_accounts(connection, around, about, now) if moment == now else {}
+    return [
+        Standing(
+            promise, periods[promise.key], min(now, periods[promise.key].end), parts[promise.key],
+            burn.get(promise.key, {}), _touching(around, promise, periods[promise.key]),
+        )
+        for promise in about
+    ]  # fmt: skip
+
+
+def burn_accounts(
+    connection: DuckDBPyConnection, around: Surroundings, promises: Sequence[Promise], now: datetime
+) -> dict[tuple[str, str, str], dict[timedelta, Account]]:
+    """What the burn windows that end now count as, after corrections, by the promise's key."""
+    evidence = gather(connection, around, promises, now - max(BURN_WINDOWS), now, exact=False)
+    bounds = [(now - window, now) for window in BURN_WINDOWS]
+    return {
+        promise.key: {
+            window: pair.corrected
+            for window, pair in zip(BURN_WINDOWS, evidence.accounts(promise, bounds), strict=True)
+        }
+        for promise in promises
+    }
+
+
+def _touching(around: Surroundings, promise: Promise, period: Period) -> list[LedgerEntry]:
+    return [
+        entry
+        for source in promise.sources
+        for entry in in_force(around.ledger.get(source, ()))
+        if entry.start < period.end and entry.end > period.start and entry.objective in ("", promise.objective)
+    ]
+
+
+Stretch = tuple[datetime, datetime]
+
+
+class _Parts:
+    """Collects the parts of all periods: kept days that hold, and the stretches between them, each read once."""
+
+    def __init__(
+        self, connection: DuckDBPyConnection, around: Surroundings, promises: Sequence[Promise],
+        periods: Mapping[tuple[str, str, str], Period], now: datetime,
+    ) -> None:  # fmt: skip
+        self._connection, self._around, self._promises = connection, around, promises
+        self._periods, self._now = periods, now
+        self._evidence: dict[Stretch, Evidence] = {}
+
+    def all(self) -> dict[tuple[str, str, str], list[Part]]:
+        """The parts of every promise, oldest first."""
+        kept = self._kept()
+        holes = {promise.key: list(self._holes(promise, kept[promise.key])) for promise in self._promises}
+        self._read(holes)
+        return {
+            promise.key: sorted(
+                [Part(row.start, row.end, _pair(row)) for row in kept[promise.key]]
+                + [self._live(promise, hole) for hole in holes[promise.key]],
+                key=lambda part: part.start,
+            )
+            for promise in self._promises
+        }
+
+    def _kept(self) -> dict[tuple[str, str, str], list[DayRow]]:
+        start = min(period.start for period in self._periods.values())
+        end = min(self._now, max(period.end for period in self._periods.values()))
+        by_key = {promise.key: promise for promise in self._promises}
+        sources = {source for promise in self._promises for source in promise.sources}
+        judge: Currency = currency(self._connection, self._around, sources, start, end)
+        kept: dict[tuple[str, str, str], list[DayRow]] = defaultdict(list)
+        for row in stored.read_days(self._connection, start, end, {promise.objective for promise in self._promises}):
+            key = row.objective, row.scope, row.subject
+            promise, period = by_key.get(key), self._periods.get(key)
+            if promise is None or period is None or row.start < period.start or row.end > period.end:
+                continue
+            if judge.holds(row, promise):
+                kept[key].append(row)
+        return kept
+
+    def _holes(self, promise: Promise, kept: Iterable[DayRow]) -> Iterable[Stretch]:
+        period = self._periods[promise.key]
+        at, end = period.start, min(self._now, period.end)
+        for row in kept:
+            if at < row.start:
+                yield at, row.start
+            at = row.end
+        if at < end:
+            yield at, end
+
+    def _read(self, holes: Mapping[tuple[str, str, str], Sequence[Stretch]]) -> None:
+        about: dict[Stretch, list[Promise]] = defaultdict(list)
+        for promise in self._promises:
+            for hole in holes[promise.key]:
+                about[hole].append(promise)
+        for hole, promises in about.items():
+            self._evidence[hole] = gather(self._connection, self._around, promises, *hole)
+
+    def _live(self, promise: Promise, hole: Stretch) -> Part:
+        (pair,) = self._evidence[hole].accounts(promise, [hole])
+        return Part(*hole, pair)
+
+
+def _pair(row: DayRow) -> Pair:
+    return Pair(
+        Account(row.m_good, row.m_bad, row.m_unknown, row.m_excluded),
+        Account(row.good, row.bad, row.unknown, row.excluded),
+    )

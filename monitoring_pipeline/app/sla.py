@@ -1,0 +1,105 @@
+"""`monitoring.sla`: how promises stand, what burns, what people corrected, and how reliable things are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from monitoring_pipeline.analysis.sla.days import Computed
+    from monitoring_pipeline.analysis.sla.room import Room
+    from monitoring_pipeline.analysis.sla.standing import Standing
+    from monitoring_pipeline.app.monitoring import Monitoring
+    from monitoring_pipeline.records import LedgerEntry, Reclassified
+    from monitoring_pipeline.reports.sla import ReliabilityView
+    from monitoring_pipeline.store.ledger import Break
+
+__all__ = ["Sla"]
+
+
+class Sla:
+    """The doors of one installation's promises."""
+
+    def __init__(self, monitoring: Monitoring) -> None:
+        self._monitoring = monitoring
+
+    def room(self) -> Room:
+        """What the room of promises needs, with announcements as of now."""
+        from monitoring_pipeline.alerting.people.absences import Absences
+        from monitoring_pipeline.analysis.sla.room import Room
+
+        config, store = self._monitoring.config, self._monitoring.store
+        away = Absences(store, config.alerting.maintenance)
+        return Room(store, self._monitoring.warehouse, config.published, config.sources, config.objectives, away)
+
+    def refresh(self) -> Computed:
+        """Computes the days that are missing or out of date; see `analysis.sla.days`."""
+        from monitoring_pipeline.analysis.sla.days import refresh
+
+        return refresh(self.room(), self._monitoring.clock())
+
+    def recompute(self, first: date, last: date) -> Computed:
+        """Computes days again, whatever is kept of them."""
+        from monitoring_pipeline.analysis.sla.days import recompute
+
+        return recompute(self.room(), first, last, self._monitoring.clock())
+
+    def standings(self, *, at: datetime | None = None, objectives: Collection[str] | None = None) -> list[Standing]:
+        """How promises stand in the period that holds a moment, by default now."""
+        from monitoring_pipeline.analysis.sla.standing import standings
+
+        return standings(self.room(), self._monitoring.clock(), at=at, objectives=objectives)
+
+    def report_burn_rates(self) -> int:
+        """Reports the burn rates of budgets that burn, and judges the rules about them; how many samples."""
+        if not self._monitoring.config.objectives:
+            return 0
+        from monitoring_pipeline.analysis.sla.burning import burn_samples, note_burning
+
+        room = self.room()
+        samples = burn_samples(room, self._monitoring.clock())
+        self._monitoring.report(samples)
+        # Afterwards: killed in between, the samples come once more, and no end of an episode is missed.
+        note_burning(room, samples)
+        return len(samples)
+
+    def reliability(self, start: datetime, end: datetime) -> ReliabilityView:
+        """How often things failed and how long that lasted, per source, component and in all."""
+        from monitoring_pipeline.reports.sla import reliability_view
+
+        return reliability_view(self.room(), start, end, self._monitoring.clock())
+
+    # -- the ledger ----------------------------------------------------------------------------------
+
+    def correct(
+        self, connection: Connection, source: str, start: datetime, end: datetime, as_: Reclassified, **about: Any
+    ) -> LedgerEntry:
+        """Adds a correction in the caller's transaction. Raises NotFound, Refusal; see `analysis.sla.correcting`."""
+        from monitoring_pipeline.analysis.objective import promises
+        from monitoring_pipeline.analysis.sla.correcting import correct
+        from monitoring_pipeline.errors import NotFound
+
+        config = self._monitoring.config
+        known = [each.id for each in config.sources]
+        if source not in known:
+            raise NotFound("source", source, known)
+        promised = promises(config.objectives, config.sources)
+        return correct(connection, promised, source, start, end, as_, now=self._monitoring.clock(), **about)
+
+    def entries(self) -> list[LedgerEntry]:
+        """The whole ledger, in the order it was written."""
+        from monitoring_pipeline.store import ledger
+
+        with self._monitoring.store.read() as connection:
+            return ledger.entries(connection)
+
+    def verify(self) -> tuple[int, Break | None]:
+        """How many entries the ledger has, and where its chain is broken, if it is."""
+        from monitoring_pipeline.store import ledger
+
+        with self._monitoring.store.read() as connection:
+            found = ledger.entries(connection)
+            return len(found), ledger.check_chain(found) or ledger.missing(connection, found)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from monitoring_pipeline.alerting.selector import Matcher
 from monitoring_pipeline.alerting.spec import Plan
 from monitoring_pipeline.clock import to_us
-from monitoring_pipeline.errors import MonitoringError, NotFound, Refusal
+from monitoring_pipeline.errors import NotFound, Refusal
 from monitoring_pipeline.records import Alert, AlertState, Source
 from monitoring_pipeline.store import alerts, silences
 from monitoring_pipeline.store import overrides as standing_in

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from monitoring_pipeline.alerting.links import Links
     from monitoring_pipeline.alerting.run import Alerting, Facts
     from monitoring_pipeline.app.collection import Collecting
+    from monitoring_pipeline.app.sla import Sla
     from monitoring_pipeline.checks.run import Room, Served
     from monitoring_pipeline.reports import Overview
     from monitoring_pipeline.reports.alerts import AlertDetail, AlertFilter, AlertView
@@ -316,7 +317,8 @@ class Monitoring:
     # -- history -------------------------------------------------------------------------------------
 
     @property
-    def _warehouse(self) -> Path:
+    def warehouse(self) -> Path:
+        """The warehouse that only its writer opens."""
         path = self.config.stores.warehouse
         assert path is not None  # noqa: S101 - the configuration resolved it
         return path
@@ -325,13 +327,13 @@ class Monitoring:
         """Moves hot rows into the warehouse; rows per table. Only one process at a time may do this."""
         from monitoring_pipeline.store.loading import load_hot
 
-        return load_hot(self.store, self._warehouse, self.clock())
+        return load_hot(self.store, self.warehouse, self.clock())
 
     def publish_history(self) -> dict[str, Any]:
         """Puts a fresh copy of the warehouse where readers find it."""
         from monitoring_pipeline.store.publishing import publish
 
-        published = publish(self.store, self._warehouse, self.config.published, self.clock())
+        published = publish(self.store, self.warehouse, self.config.published, self.clock())
         return {"path": str(published.path), "bytes": published.bytes, "seconds": round(published.seconds, 3)}
 
     def roll_up(self) -> dict[str, int]:
@@ -361,7 +363,7 @@ class Monitoring:
         now, retention = self.clock(), self.config.retention
         removed = expire_hot(self.store, retention, now)
         removed |= expire_alerts(self.store, self.config.alerting.spec.retention, now)
-        history = expire_warehouse(self._warehouse, retention, now)
+        history = expire_warehouse(self.warehouse, retention, now)
         return removed | {f"warehouse.{name}": count for name, count in history.items()}
 
     def history(
@@ -374,6 +376,15 @@ class Monitoring:
             self.store, self.config.published, now=self.clock(), since=since, source=source,
             tables=history.TABLES if tables is None else tables,
         )  # fmt: skip
+
+    # -- promises ------------------------------------------------------------------------------------
+
+    @cached_property
+    def sla(self) -> Sla:
+        """How promises stand, what burns, and what people corrected."""
+        from monitoring_pipeline.app.sla import Sla
+
+        return Sla(self)
 
     # -- ourselves -----------------------------------------------------------------------------------
 

@@ -145,29 +145,29 @@ def gaps_within(
     end: datetime,
     *,
     reach: timedelta = timedelta(days=1),
-    results: bool = False,
+    resumption: bool = False,
 ) -> list[GapRow]:
     """Gaps that touch [start, end), or ended up to `reach` before it. Needs the view `gaps`.
 
-    With `results` (and that view) each says when the check's next result began, if that was within `reach`.
+    With `resumption` (and the view `results`) each says when the check's next result began, if that was within `reach`.
     """
     gaps = f"""
         SELECT id, source, check_id, epoch_us(start) AS start, epoch_us("end") AS "end", slots, reason FROM gaps
         WHERE {_among(sources)} AND "end" >= {literal(start - reach)} AND start < {literal(end)}
     """
-    if not results:
+    if not resumption:
         return [GapRow(*row) for row in connection.execute(f"{gaps} ORDER BY start, id").fetchall()]
     width = reach // timedelta(microseconds=1)
     rows = connection.execute(
         f"""
         WITH missed AS ({gaps}), later AS (
-            SELECT missed.id, min(epoch_us(results.started)) AS resumed FROM missed
+            SELECT missed.id, missed.source, missed.start, min(epoch_us(results.started)) AS resumed FROM missed
             JOIN results ON results.source = missed.source AND results.check_id = missed.check_id
              AND epoch_us(results.started) > missed."end" AND epoch_us(results.started) <= missed."end" + {width}
             WHERE results.started >= {literal(start - reach)} AND results.started < {literal(end + reach)}
-            GROUP BY missed.id
+            GROUP BY ALL
         )
-        SELECT missed.*, resumed FROM missed LEFT JOIN later USING (id) ORDER BY start, id
+        SELECT missed.*, resumed FROM missed LEFT JOIN later USING (id, source, start) ORDER BY start, id
         """
     ).fetchall()
     return [GapRow(*row) for row in rows]

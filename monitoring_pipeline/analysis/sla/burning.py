@@ -36,7 +36,7 @@ def burn_samples(room: Room, now: datetime) -> list[Sample]:
     with room.store.read() as connection:
         before = _noted(states.get_meta(connection, _BURNING))
     around = room.surroundings(now)
-    with room.history(now, set(views_of(room.promises))) as connection:
+    with room.history(now, views_of(room.promises, exact=False)) as connection:
         rates = dict(_rates(connection, around, room.promises, now))
     burning = {key for key, found in rates.items() if any(rate for rate in found if rate)}
     return [

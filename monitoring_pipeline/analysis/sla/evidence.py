@@ -67,9 +67,13 @@ class Surroundings:
     away: Away = lambda source, start, end: ()
 
 
-def views_of(promises: Iterable[Promise]) -> tuple[str, ...]:
-    """The views that these promises need, `gaps` always: late ones tell which days to compute again."""
-    return tuple(sorted({view for promise in promises for view in VIEWS[promise.spec.kind]} | {"gaps"}))
+def views_of(promises: Iterable[Promise], *, exact: bool = True) -> tuple[str, ...]:
+    """The views that these promises need, `gaps` always: late ones tell which days to compute again.
+
+    `exact` as in `gather`.
+    """
+    views = {view for promise in promises for view in VIEWS[promise.spec.kind]} | {"gaps"}
+    return tuple(sorted(views | {"results"} if exact else views))
 
 
 @dataclass(frozen=True)
@@ -209,7 +213,7 @@ def gather(
     if up := _sources(promises, "uptime"):
         statuses = stored.statuses_within(connection, up, start, end)
     if watched := _sources(promises, "uptime", "response_time", "success_rate"):
-        for gap in stored.gaps_within(connection, watched, start, end, results=exact):
+        for gap in stored.gaps_within(connection, watched, start, end, resumption=exact):
             gaps[gap.source].append(gap)
     for metric, reach, sources in _metrics(promises):
         found = stored.values_within(connection, metric, sources, start - reach, end)

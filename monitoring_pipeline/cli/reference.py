@@ -156,6 +156,36 @@ SHAPES: Mapping[str, Mapping[str, str]] = {
         "summary": "of those listed: alerts, open, told (numbers), median_s (how long those that are over lasted)",
         "alerts": "as of `alerts list`, newest first",
     },
+    "sla show": {
+        "at": "the moment of all this",
+        "standings": (
+            "the worst first: objective, kind, description, scope (source, component, all), subject, sources, target "
+            "(percent), unit (seconds, checks), period (name, start, end, rolling, until), kept, kept_as_measured, "
+            "corrected and measured (good, bad, unknown, excluded, and in percent attained, at_least, coverage), "
+            "budget (allowed, used, left, left_percent), burn (rates by window), exhausted_at, pace (the window the "
+            "forecast goes by), corrections (numbers of entries of the ledger)"
+        ),
+    },
+    "sla reliability": {
+        "start": "begin of the span",
+        "end": "end of the span",
+        "system": (
+            "failures, ended, hazy (ended while nobody looked), detected, acknowledged, mtbf_s, mttr_s, mttd_s, "
+            "mtta_s; null where there is none"
+        ),
+        "components": "id, and the same",
+        "sources": "id, and the same",
+    },
+    "sla ledger": {
+        "entries": (
+            "number, at, author, source, start, end, as, objective, reason, revokes, previous, hash; oldest first"
+        ),
+    },
+    "sla verify": {
+        "entries": "how many there are",
+        "whole": "whether the chain is",
+        "broken": "number of the first entry that cannot be trusted, why; or null",
+    },
     "silences list": {"at": "the moment of all this", "silences": _SILENCE},
     "maintenance list": {
         "at": "the moment of all this",

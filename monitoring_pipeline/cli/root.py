@@ -113,6 +113,7 @@ def _epilog() -> str:
         "channels": f"{_COMMANDS}.channels:channels",
         "notifications": f"{_COMMANDS}.notifications:notifications",
         "rules": f"{_COMMANDS}.rules:rules",
+        "sla": f"{_COMMANDS}.sla:sla",
         "config": f"{_COMMANDS}.config:config",
         "doctor": f"{_COMMANDS}.doctor:doctor",
         "completion": f"{_COMMANDS}.completion:completion",

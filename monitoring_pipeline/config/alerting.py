@@ -5,6 +5,7 @@ What its parts say about each other and about sources is checked in `naming.py`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from monitoring_pipeline.alerting.delivery.channel import Channel, channel_kinds
-from monitoring_pipeline.alerting.rules.defaults import default_rules
+from monitoring_pipeline.alerting.rules.defaults import burn_rules, default_rules
 from monitoring_pipeline.alerting.rules.rule import Rule
 from monitoring_pipeline.alerting.spec import (
     AlertingSpec,
@@ -30,11 +31,13 @@ from monitoring_pipeline.config.documents import NAMED, Document
 from monitoring_pipeline.config.fields import Id
 from monitoring_pipeline.config.nodes import Fields, Node, Place, Scalar, plain
 from monitoring_pipeline.config.problems import Problems, at, quoted
+from monitoring_pipeline.config.targets import texts_in
 from monitoring_pipeline.config.validation import as_fields, validate
 
 __all__ = ["AlertingParts", "Written", "declared", "read_alerting", "sections_of"]
 
 SpecT = TypeVar("SpecT", bound=BaseModel)
+_SELECTED = ("source", "component", "tag")
 _SECTIONS = ("channels", "people", "teams", "rotas", "escalations")
 
 
@@ -94,17 +97,26 @@ def read_alerting(document: Document, folder: Path, problems: Problems) -> Alert
         window = validate(MaintenanceSpec, fields, problems)
         if window is not None:
             parts.maintenance.append(_placed(window, fields, folder, problems))
-    parts.built_in = tuple(_built_in(parts, given="rules" in document.given))
+    parts.built_in = tuple(_built_in(parts, document))
     return parts
 
 
-def _built_in(parts: AlertingParts, *, given: bool) -> Iterator[Rule]:
+def _built_in(parts: AlertingParts, document: Document) -> Iterator[Rule]:
     """Built-in rules: unless there are rules of one's own, or as asked for. A rule of the same id goes before."""
     wanted = parts.spec.spec.defaults
     own = {rule.spec.id for rule in parts.rules}
-    for rule in default_rules() if wanted or (wanted is None and not given) else ():
-        if rule.id not in own:
-            yield rule
+    if wanted or (wanted is None and "rules" not in document.given):
+        yield from (rule for rule in (*default_rules(), *burn_rules(_objectives(document))) if rule.id not in own)
+
+
+def _objectives(document: Document) -> dict[str, dict[str, list[str]]]:
+    """The objectives by name, as far as they are written well, with what selects their sources."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for name, node in document.named["objectives"].values.items():
+        if isinstance(node, Fields) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name):
+            texts = {key: [text.text for text in texts_in(node.values.get(key))] for key in _SELECTED}
+            found[name] = {key: words for key, words in texts.items() if words}
+    return found
 
 
 def _rules(nodes: Iterable[Fields], problems: Problems) -> Iterator[Written[Rule]]:

@@ -123,6 +123,8 @@ class _Subjects:
             self._rule(rule)
         for window in self.document.listed["maintenance"]:
             self._selector(window.values.get("sources"))
+        for objective in self.document.named["objectives"].values.values():
+            self._selector(objective)
         self._alerting(self.document.head.values.get("alerting"))
 
     # -- selectors -----------------------------------------------------------------------------------
@@ -177,6 +179,7 @@ class _Subjects:
 
     def _place(self, fields: Fields, chosen: frozenset[str]) -> None:
         source, check, metric = (fields.values.get(key) for key in ("source", "check", "metric"))
+        self._objective(fields)
         named = isinstance(source, Scalar) and source.text
         if isinstance(source, Scalar) and source.text:
             if not self.census.by["source"].get(source.text):
@@ -188,6 +191,14 @@ class _Subjects:
             self._check(check, chosen, must=bool(named))
         if isinstance(metric, Scalar) and metric.text:
             self._metric(metric, chosen)
+
+    def _objective(self, fields: Fields) -> None:
+        kind, node, known = fields.values.get("kind"), fields.values.get("objective"), self.document.named["objectives"]
+        if not isinstance(kind, Scalar) or kind.text != "burn" or not isinstance(node, Scalar):
+            return
+        if node.text not in known.values:
+            hinted = hint(node.text, known.values)
+            self.problems.warn(node.mark, f"there is no objective {quoted(node)}{hinted}")
 
     def _check(self, node: Scalar, chosen: frozenset[str], *, must: bool) -> None:
         if not chosen or any(name not in self.census.sources for name in chosen):

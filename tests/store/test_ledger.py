@@ -25,8 +25,9 @@ def store(store_url: str) -> Iterator[OperationalStore]:
     with opened.write() as connection:
         for number in range(4):
             ledger.append(
-                connection, author="eva", now=NOW + timedelta(minutes=number), source="db", start=NOW, as_=Reclassified.UP,
-                end=NOW + timedelta(hours=1), reason=f"Grund {number}: “ätsch”", revokes=2 if number == 3 else None,
+                connection, author="eva", now=NOW + timedelta(minutes=number), source="db", as_=Reclassified.UP,
+                start=NOW, end=NOW + timedelta(hours=1), reason=f"Grund {number}: “ätsch”",
+                revokes=2 if number == 3 else None,
             )  # fmt: skip
     yield opened
     opened.close()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from functools import cache
+from typing import Any
 
 from monitoring_pipeline.alerting.rules.rule import Rule
 from monitoring_pipeline.records import Source
 
-__all__ = ["OWN_SOURCES", "default_rules"]
+__all__ = ["OWN_SOURCES", "burn_rules", "default_rules"]
 
 OWN_SOURCES = (
     Source("monitoring", component="monitoring", name="monitoring", description="This installation itself."),
@@ -78,3 +80,25 @@ _RULES = (
 def default_rules() -> tuple[Rule, ...]:
     """The rules of an installation that has none of its own."""
     return tuple(Rule.model_validate(rule) for rule in _RULES)
+
+
+# How fast, over which windows, how bad: 2 % of a month's budget in an hour, 5 % in six hours, 10 % in three days
+# (The Site Reliability Workbook, chapter 5).
+_BURNING = (
+    ("burns-fast", 14.4, "1h", "5m", "critical"),
+    ("burns", 6, "6h", "30m", "error"),
+    ("burns-slowly", 1, "3d", "6h", "warning"),
+)
+
+
+def burn_rules(objectives: Mapping[str, Mapping[str, Any]]) -> Iterator[Rule]:
+    """The rules about the error budget of each objective, by its name; the values are the fields of a selector."""
+    for name, sources in objectives.items():
+        for pace, rate, long, short, severity in _BURNING:
+            yield Rule.model_validate({
+                "id": f"{name}-{pace}",
+                "description": f"The error budget of {name} burns {rate:g} times too fast.",
+                "sources": sources,
+                "when": {"kind": "burn", "objective": name, "long": long, "short": short, "threshold": rate},
+                "severity": severity,
+            })  # fmt: skip

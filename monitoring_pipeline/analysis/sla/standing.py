@@ -14,7 +14,7 @@ from monitoring_pipeline.analysis.sla.budget import BURN_WINDOWS, Budget, budget
 from monitoring_pipeline.analysis.sla.corrections import in_force
 from monitoring_pipeline.analysis.sla.days import Currency, currency
 from monitoring_pipeline.analysis.sla.evidence import Evidence, Pair, Surroundings, gather, views_of
-from monitoring_pipeline.analysis.sla.periods import Period, period_at
+from monitoring_pipeline.analysis.sla.periods import Period, days, period_at
 from monitoring_pipeline.analysis.sla.room import Room
 from monitoring_pipeline.records import LedgerEntry
 from monitoring_pipeline.store import sla as stored
@@ -203,7 +203,7 @@ class _Parts:
         return {
             promise.key: sorted(
                 [Part(row.start, row.end, _pair(row)) for row in kept[promise.key]]
-                + [self._live(promise, hole) for hole in holes[promise.key]],
+                + [part for hole in holes[promise.key] for part in self._live(promise, hole)],
                 key=lambda part: part.start,
             )
             for promise in self._promises
@@ -243,9 +243,11 @@ class _Parts:
         for hole, promises in about.items():
             self._evidence[hole] = gather(self._connection, self._around, promises, *hole)
 
-    def _live(self, promise: Promise, hole: Stretch) -> Part:
-        (pair,) = self._evidence[hole].accounts(promise, [hole])
-        return Part(*hole, pair)
+    def _live(self, promise: Promise, hole: Stretch) -> list[Part]:
+        start, end = hole
+        bounds = [(max(start, day.start), min(end, day.end)) for day in days(promise.spec.timezone, start, end)]
+        pairs = self._evidence[hole].accounts(promise, bounds)
+        return [Part(*bound, pair) for bound, pair in zip(bounds, pairs, strict=True)]
 
 
 def _pair(row: DayRow) -> Pair:

@@ -317,8 +317,7 @@ class Monitoring:
     # -- history -------------------------------------------------------------------------------------
 
     @property
-    def warehouse(self) -> Path:
-        """The warehouse that only its writer opens."""
+    def _warehouse(self) -> Path:
         path = self.config.stores.warehouse
         assert path is not None  # noqa: S101 - the configuration resolved it
         return path
@@ -327,13 +326,13 @@ class Monitoring:
         """Moves hot rows into the warehouse; rows per table. Only one process at a time may do this."""
         from monitoring_pipeline.store.loading import load_hot
 
-        return load_hot(self.store, self.warehouse, self.clock())
+        return load_hot(self.store, self._warehouse, self.clock())
 
     def publish_history(self) -> dict[str, Any]:
         """Puts a fresh copy of the warehouse where readers find it."""
         from monitoring_pipeline.store.publishing import publish
 
-        published = publish(self.store, self.warehouse, self.config.published, self.clock())
+        published = publish(self.store, self._warehouse, self.config.published, self.clock())
         return {"path": str(published.path), "bytes": published.bytes, "seconds": round(published.seconds, 3)}
 
     def roll_up(self) -> dict[str, int]:
@@ -363,7 +362,7 @@ class Monitoring:
         now, retention = self.clock(), self.config.retention
         removed = expire_hot(self.store, retention, now)
         removed |= expire_alerts(self.store, self.config.alerting.spec.retention, now)
-        history = expire_warehouse(self.warehouse, retention, now)
+        history = expire_warehouse(self._warehouse, retention, now)
         return removed | {f"warehouse.{name}": count for name, count in history.items()}
 
     def history(

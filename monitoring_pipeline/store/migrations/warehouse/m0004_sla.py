@@ -1,4 +1,4 @@
-"""Version 3: days of service levels."""
+"""Version 4: days of service levels."""
 
 from __future__ import annotations
 
@@ -26,4 +26,4 @@ def _apply(connection: DuckDBPyConnection) -> None:
     connection.execute(_TABLE)
 
 
-migration = Migration(3, "sla", _apply)
+migration = Migration(4, "sla", _apply)

@@ -19,8 +19,8 @@ from monitoring_pipeline.alerting.people.recurrence import check_rule
 from monitoring_pipeline.alerting.people.wall import DayTime, Moment, moment
 from monitoring_pipeline.alerting.rules.rule import Rule
 from monitoring_pipeline.alerting.selector import Matcher, Selector
-from monitoring_pipeline.checks.deadlines import Cron, Zone
 from monitoring_pipeline.clock import Duration, format_duration
+from monitoring_pipeline.deadlines import Cron, Zone
 from monitoring_pipeline.records import Severity
 
 __all__ = [

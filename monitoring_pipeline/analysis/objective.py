@@ -20,8 +20,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from monitoring_pipeline.analysis.sla.corrections import Terms
 from monitoring_pipeline.analysis.sla.periods import CalendarUnit
-from monitoring_pipeline.checks.deadlines import Zone
 from monitoring_pipeline.clock import Duration, format_duration, parse_duration
+from monitoring_pipeline.deadlines import Zone
 from monitoring_pipeline.records import Source
 
 __all__ = ["ObjectiveKind", "ObjectiveSpec", "Promise", "Scope", "promises"]

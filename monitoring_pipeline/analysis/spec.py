@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from monitoring_pipeline.analysis.metric_types import MetricType
 from monitoring_pipeline.analysis.objective import ObjectiveSpec
-from monitoring_pipeline.checks.deadlines import Zone
+from monitoring_pipeline.deadlines import Zone
 
 __all__ = ["SENSITIVITIES", "AnalysisSpec", "ObjectiveSpec", "Sensitivity", "SeriesSpec"]
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from monitoring_pipeline.alerting.links import Links
     from monitoring_pipeline.alerting.run import Alerting, Facts
     from monitoring_pipeline.app.collection import Collecting
+    from monitoring_pipeline.app.quality import Quality
     from monitoring_pipeline.app.sla import Sla
     from monitoring_pipeline.checks.run import Room, Served
     from monitoring_pipeline.reports import Overview
@@ -90,8 +91,17 @@ class Monitoring:
         assert url is not None  # noqa: S101 - the configuration resolved it
         return OperationalStore.open(url.get_secret_value(), self.clock())
 
+    @cached_property
+    def quality(self) -> Quality:
+        """The doors of quality suites."""
+        from monitoring_pipeline.app.quality import Quality
+
+        return Quality(self)
+
     def close(self) -> None:
         """Closes what was opened."""
+        if "quality" in self.__dict__:
+            self.quality.close()
         if "store" in self.__dict__:
             self.store.close()
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitoring_pipeline.checks.check import BoundCheck
-from monitoring_pipeline.checks.deadlines import last_due, next_due
 from monitoring_pipeline.clock import format_duration, from_us, to_us
+from monitoring_pipeline.deadlines import last_due, next_due
 
 __all__ = ["Schedule", "Schedules", "schedule_of"]
 

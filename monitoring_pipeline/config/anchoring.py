@@ -32,10 +32,12 @@ def anchored_url(url: str, folder: Path) -> str:
 
 
 def anchored(spec: ModelT, folder: Path) -> ModelT:
-    """The check (rota, channel ...) with its relative paths made absolute: `Path` fields, `path` (a pattern, say)
-    and the URLs of databases in files. `~` is the home folder."""
+    """The check (rota, channel ...) with its relative paths made absolute: `Path` fields, `path` (a pattern, say),
+    the URLs of databases in files, and all these of its `table`. `~` is the home folder."""
     changed: dict[str, Any] = {}
-    path, url = getattr(spec, "path", None), getattr(spec, "url", None)
+    path, url, table = (getattr(spec, name, None) for name in ("path", "url", "table"))
+    if isinstance(table, BaseModel):
+        changed["table"] = anchored(table, folder)
     if isinstance(path, str):
         changed["path"] = str(absolute(Path(path), folder))
     if isinstance(url, SecretStr) and url.get_secret_value().startswith(_IN_FILES):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from monitoring_pipeline.alerting.rules.condition import Condition, condition_kinds
+from monitoring_pipeline.alerting.rules.condition import condition_kinds
 from monitoring_pipeline.config.nodes import Fields, Node, Scalar
 from monitoring_pipeline.config.problems import Problems, choices, hint, quoted
 from monitoring_pipeline.kinds import Kinds
+from monitoring_pipeline.quality.table import table_kinds
 
-__all__ = ["condition_at", "kind_of", "refuse_condition", "unknown_kind"]
+__all__ = ["chosen_at", "kind_of", "refuse_kind", "unknown_kind"]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -39,16 +41,24 @@ def unknown_kind(kind: Node, kinds: Kinds[ModelT], what: str) -> str:
     return f"{quoted(kind)} is not {what}{hint(name, kinds.by_name)}; known kinds: {choices(kinds.by_name)}{tail}"
 
 
-def condition_at(node: Node) -> type[Condition] | None:
-    """The condition that a mapping describes by its `kind`; None when it describes none."""
+def chosen_at(node: Node, steps: Sequence[str | int]) -> type[BaseModel] | None:
+    """The condition or table that a mapping describes by its `kind`; None when it describes none."""
     kind = node.values.get("kind") if isinstance(node, Fields) else None
-    return condition_kinds().by_name.get(kind.text) if isinstance(kind, Scalar) else None
+    return _kinds_at(steps)[0].by_name.get(kind.text) if isinstance(kind, Scalar) else None
 
 
-def refuse_condition(node: Node, problems: Problems) -> None:
-    """Adds the problem of what stands where a condition is wanted and is none."""
+def refuse_kind(node: Node, steps: Sequence[str | int], problems: Problems) -> None:
+    """Adds the problem of what stands where a condition or a table is wanted and is none."""
+    kinds, what = _kinds_at(steps)
     if isinstance(node, Fields):
-        kind_of(node, condition_kinds(), "a condition kind", problems)
+        kind_of(node, kinds, f"a {what} kind", problems)
         return
-    known = ", ".join(sorted(condition_kinds().by_name))
-    problems.add(node.mark, f"a condition is a mapping with `kind:`, not {quoted(node)}; known kinds: {known}")
+    known = ", ".join(sorted(kinds.by_name))
+    problems.add(node.mark, f"a {what} is a mapping with `kind:`, not {quoted(node)}; known kinds: {known}")
+
+
+def _kinds_at(steps: Sequence[str | int]) -> tuple[Kinds[Any], str]:
+    """What may stand at the end of these steps, and what one of it is called."""
+    if steps and steps[-1] == "table":
+        return table_kinds(), "table"
+    return condition_kinds(), "condition"

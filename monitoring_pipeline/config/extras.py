@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution, requires
 from typing import ClassVar, Protocol
 
-__all__ = ["missing_extras"]
+__all__ = ["missing_extra", "missing_extras"]
 
 _PACKAGE = "monitoring-pipeline"
 
@@ -26,6 +26,13 @@ def missing_extras(what: str, kinds: Mapping[str, type[_WithClient]]) -> list[st
         for kind, extra in sorted(wanted.items())
         if not all(map(_is_installed, _packages_of(extra)))
     ]
+
+
+def missing_extra(who: str, extra: str) -> list[str]:
+    """A warning when what somebody needs is not installed; `who` is such as `expectations of suites need`."""
+    if all(map(_is_installed, _packages_of(extra))):
+        return []
+    return [f"{who} something that is not installed: pip install '{_PACKAGE}[{extra}]'"]
 
 
 def _packages_of(extra: str) -> list[str]:

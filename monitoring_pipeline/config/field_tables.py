@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from monitoring_pipeline.clock import format_duration
 from monitoring_pipeline.config.schema import FILLED
+from monitoring_pipeline.quality.table import table_kinds
 
 __all__ = ["FieldTables"]
 
@@ -62,6 +63,8 @@ class FieldTables:
         if "$ref" in schema:
             return self._takes(self.definitions.get(schema["$ref"].rpartition("/")[2], {}), depth)
         if "discriminator" in schema:
+            if schema["discriminator"].get("mapping", {}).keys() == table_kinds().by_name.keys():
+                return "a table"
             return "a condition" if "oneOf" in schema else "a check"
         if "const" in schema:
             return f"`{schema['const']}`"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from monitoring_pipeline.config.validation import as_fields, validate
 from monitoring_pipeline.quality.spec import SuiteSpec
 from monitoring_pipeline.reports.spec import ReportSpec
 
-__all__ = ["Knowledge", "knowledge_sections", "read_knowledge"]
+__all__ = ["Knowledge", "knowledge_sections", "parts_of_suites", "read_knowledge"]
 
 SpecT = TypeVar("SpecT", bound=BaseModel)
 _SECTIONS = ("suites", "collectors", "objectives", "reports")
@@ -88,6 +88,11 @@ def _is_about_enabled(fields: Fields, sources: _Sources, problems: Problems) -> 
     if node.text not in sources.known:
         problems.add(node.mark, f"{quoted(node)} is not a source{hint(node.text, sources.known)}")
     return node.text not in sources.disabled
+
+
+def parts_of_suites(suites: Mapping[str, SuiteSpec]) -> list[BaseModel]:
+    """The suites and the tables they look at."""
+    return [*suites.values(), *(suite.table for suite in suites.values() if suite.table is not None)]
 
 
 def knowledge_sections(document: Document) -> dict[str, Any]:

@@ -25,9 +25,9 @@ from monitoring_pipeline.config.choosing import kind_of
 from monitoring_pipeline.config.config import Config
 from monitoring_pipeline.config.documents import Document, read_document
 from monitoring_pipeline.config.expansion import Expanded, Expansion
-from monitoring_pipeline.config.extras import missing_extras
+from monitoring_pipeline.config.extras import missing_extra, missing_extras
 from monitoring_pipeline.config.fields import ApiSpec, ComponentFields, HeadFields, IncludedFields, SourceFields
-from monitoring_pipeline.config.knowledge import knowledge_sections, read_knowledge
+from monitoring_pipeline.config.knowledge import Knowledge, knowledge_sections, parts_of_suites, read_knowledge
 from monitoring_pipeline.config.nodes import Fields, Place, Scalar, plain
 from monitoring_pipeline.config.problems import Problems, at, hint, quoted
 from monitoring_pipeline.config.reading import read_yaml
@@ -38,6 +38,7 @@ from monitoring_pipeline.config.targets import check_targets
 from monitoring_pipeline.config.texts import Texts
 from monitoring_pipeline.config.validation import as_fields, field_names, keep_keys, validate
 from monitoring_pipeline.kinds import Kinds
+from monitoring_pipeline.quality.table import table_kinds
 from monitoring_pipeline.records import Component, Source
 from monitoring_pipeline.store.spec import RetentionSpec, StoresSpec
 
@@ -152,8 +153,8 @@ class _Loading:
             objectives=knowledge.objectives,
             reports=knowledge.reports,
             fingerprint=self._fingerprint(),
-            secrets=self._secrets([stores, *plan.channels.values(), *knowledge.suites.values()], checks),
-            warnings=self._warnings(checks, plan),
+            secrets=self._secrets([stores, *plan.channels.values(), *parts_of_suites(knowledge.suites)], checks),
+            warnings=self._warnings(checks, plan, knowledge),
             texts=self.problems.texts,
         )
 
@@ -252,9 +253,9 @@ class _Loading:
             found.update(secrets_in_nodes([each.source, *each.checks]))
         return frozenset(secret for secret in found if secret)
 
-    def _warnings(self, checks: tuple[BoundCheck, ...], plan: Plan) -> tuple[str, ...]:
+    def _warnings(self, checks: tuple[BoundCheck, ...], plan: Plan, knowledge: Knowledge) -> tuple[str, ...]:
         found: dict[str, Kinds[Any]] = {"check": self.kinds}
-        found |= {"condition": condition_kinds(), "channel": channel_kinds()}
+        found |= {"condition": condition_kinds(), "channel": channel_kinds(), "table": table_kinds()}
         broken = [
             f"the {what} kind {name!r} could not be loaded: {why}"
             for what, kinds in found.items()
@@ -264,6 +265,8 @@ class _Loading:
         used = {bound.check.kind: type(bound.check) for bound in checks if bound.check.enabled}
         channels = {channel.kind: type(channel) for channel in plan.channels.values() if channel.enabled}
         missing = [*missing_extras("check", used), *missing_extras("channel", channels)]
+        if any(suite.enabled and suite.expectations for suite in knowledge.suites.values()):
+            missing += missing_extra("expectations of suites need", "analysis")
         return (*none, *self.problems.warnings, *broken, *missing)
 
 

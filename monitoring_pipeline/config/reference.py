@@ -1,4 +1,4 @@
-"""Writes docs/checks.md, docs/rules.md and docs/channels.md out of the kinds' own fields.
+"""Writes docs/checks.md, docs/rules.md, docs/channels.md and docs/tables.md out of the kinds' own fields.
 
 python -m monitoring_pipeline.config.reference            writes them into docs/
 python -m monitoring_pipeline.config.reference FOLDER     writes them into FOLDER
@@ -23,8 +23,9 @@ from monitoring_pipeline.checks.check import Check, check_kinds
 from monitoring_pipeline.config.field_tables import FieldTables
 from monitoring_pipeline.config.schema import config_schema
 from monitoring_pipeline.config.validation import field_names
+from monitoring_pipeline.quality.table import Table, table_kinds
 
-__all__ = ["channels_reference", "checks_reference", "pages", "rules_reference"]
+__all__ = ["channels_reference", "checks_reference", "pages", "rules_reference", "tables_reference"]
 
 _WRITTEN = """Written by `python -m monitoring_pipeline.config.reference` out of the kinds themselves: change a
 field's description there, not here."""
@@ -42,6 +43,11 @@ _CHANNELS = f"""# Channel kinds
 
 {_WRITTEN} Who is told through which channel, and
 what happens when one does not answer, is in [alerting.md](alerting.md).
+"""
+_TABLES = f"""# Kinds of tables
+
+{_WRITTEN} What suites do with tables is in
+[quality.md](quality.md).
 """
 _BUILT_IN = """## Built-in rules
 
@@ -105,6 +111,15 @@ def channels_reference() -> str:
     return _joined([_CHANNELS, *parts])
 
 
+def tables_reference() -> str:
+    """The Markdown of docs/tables.md: one section per kind of table that suites examine."""
+    tables = FieldTables(config_schema()["$defs"])
+    parts = [_TABLES, "`kind` is one of the kinds below.\n"]
+    for name, kind in sorted(table_kinds().by_name.items()):
+        parts += _section(f"## {name}", kind, Table, tables)
+    return _joined(parts)
+
+
 def _check(name: str, model: type[Check], tables: FieldTables) -> Iterator[str]:
     yield from _section(f"## {name}", model, Check, tables)
     if model.metrics:
@@ -158,7 +173,12 @@ def _joined(parts: Iterable[str]) -> str:
 
 def pages() -> dict[str, str]:
     """Every generated page by its file name."""
-    return {"checks.md": checks_reference(), "rules.md": rules_reference(), "channels.md": channels_reference()}
+    return {
+        "checks.md": checks_reference(),
+        "rules.md": rules_reference(),
+        "channels.md": channels_reference(),
+        "tables.md": tables_reference(),
+    }
 
 
 def main(arguments: list[str]) -> None:

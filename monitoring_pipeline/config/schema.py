@@ -11,6 +11,7 @@ from monitoring_pipeline.alerting.delivery.channel import channel_kinds
 from monitoring_pipeline.alerting.rules.condition import condition_kinds
 from monitoring_pipeline.checks.check import check_kinds
 from monitoring_pipeline.config.fields import ComponentFields, HeadFields, SourceEntry, TemplateFields
+from monitoring_pipeline.quality.table import table_kinds
 
 __all__ = ["FILLED", "config_schema"]
 
@@ -64,9 +65,9 @@ def _introduce(definitions: dict[str, Any], place: dict[type[BaseModel], Any]) -
     for name, channel in channel_kinds().by_name.items():
         required = ["kind", *(key for key in place[channel].get("required", ()) if key != "kind")]
         place[channel] |= {"required": required, "description": _first_paragraph(channel), "title": name}
-    for name, condition in condition_kinds().by_name.items():
-        if condition.__name__ in definitions:
-            definitions[condition.__name__] |= {"description": _first_paragraph(condition), "title": name}
+    for name, kind in (*condition_kinds().by_name.items(), *table_kinds().by_name.items()):
+        if kind.__name__ in definitions:
+            definitions[kind.__name__] |= {"description": _first_paragraph(kind), "title": name}
 
 
 def _check_entry(references: dict[str, str]) -> dict[str, Any]:

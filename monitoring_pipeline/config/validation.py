@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from monitoring_pipeline.config.choosing import condition_at, refuse_condition
+from monitoring_pipeline.config.choosing import chosen_at, refuse_kind
 from monitoring_pipeline.config.nodes import Fields, Items, Mark, Node, Scalar, plain, without
 from monitoring_pipeline.config.problems import Problems, at, choices, hint, quoted
 
@@ -26,6 +26,7 @@ _WORDINGS = (
     (r"should match pattern '\^https\?://'", "should begin with http:// or https://"),
     (r"should match pattern '\^\[A-Za-z0-9\]\[A-Za-z0-9_\.-\]\*\$(\|\^\$)?'", f"should be {SLUG}"),
     (r"should match pattern '\^\(channel\|.*'", "should be channel:NAME, person:NAME, team:NAME or oncall:ROTA"),
+    (r"should match pattern '\^\[A-Za-z_\]\\w.*:\[A-Za-z_\].*'", "should be package.module:Class"),
     ("a valid (tuple|list|array|frozenset|set)", "a list"),
     (r"a valid (dictionary|mapping)( or instance of \w+)?|an object", "a mapping"),
     ("a valid string", "a text"),
@@ -199,10 +200,13 @@ def _report(model: type[BaseModel], fields: Fields, group: list[_Found], problem
     if error["type"] == "extra_forbidden" and spot.key is not None:
         problems.add(spot.key, _unknown_key(str(spot.steps[-1]), _names_at(model, fields, spot.steps[:-1])))
         return
-    if error["type"] in _KIND_ERRORS:
-        refuse_condition(spot.node, problems)
+    if error["type"] == "unknown_argument" and spot.key is not None:
+        problems.add(spot.key, str(error["msg"]))
         return
-    secret = _is_secret(model, spot.steps)
+    if error["type"] in _KIND_ERRORS:
+        refuse_kind(spot.node, spot.steps, problems)
+        return
+    secret = _is_secret(model, fields, spot.steps)
     texts = dict.fromkeys(_message(spot.node, error, problems, secret=secret) for spot, error in group)
     message = _with_value(spot.node, " or ".join(texts), secret=secret)
     mark = spot.key if spot.left == ("[key]",) and spot.key is not None else spot.node.mark
@@ -280,17 +284,24 @@ def _annotations(model: type[BaseModel], steps: tuple[str | int, ...]) -> list[A
 
 def _names_at(model: type[BaseModel], fields: Fields, steps: tuple[str | int, ...]) -> list[str]:
     spot = _locate(fields, steps)
-    condition = condition_at(spot.node) if spot.steps else None
-    if condition is not None:
-        return field_names(condition)
+    chosen = chosen_at(spot.node, steps) if spot.steps else None
+    if chosen is not None:
+        return field_names(chosen)
     models = [inner for annotation in _annotations(model, steps) for inner in _models_in(annotation)]
     return list(dict.fromkeys(name for inner in models for name in field_names(inner)))
 
 
-def _is_secret(model: type[BaseModel], steps: tuple[str | int, ...]) -> bool:
+def _is_secret(model: type[BaseModel], fields: Fields, steps: tuple[str | int, ...]) -> bool:
     if any(isinstance(step, str) and is_secret_key(step) for step in steps):
         return True
-    return any(_holds_secret(annotation) for annotation in _annotations(model, steps)) if steps else False
+    places: list[tuple[type[BaseModel] | None, int]] = [(model, 0)]
+    places += [(chosen_at(_locate(fields, steps[:end]).node, steps[:end]), end) for end in range(1, len(steps))]
+    return any(
+        _holds_secret(annotation)
+        for chosen, end in places
+        if chosen is not None and steps
+        for annotation in _annotations(chosen, steps[end:])
+    )
 
 
 def _holds_secret(annotation: Any) -> bool:

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["main"]
+__all__ = ["die_with", "main"]
 
 _PR_SET_PDEATHSIG = 1
 
@@ -28,7 +28,7 @@ class _NotThere(Exception):
 def main(answer_fd: int) -> None:
     """Serves one request and ends the process, whatever threads and exit handlers are left."""
     request = json.load(sys.stdin)
-    _die_with(request["parent"])
+    die_with(request["parent"])
     _bound(request["memory_mb"])
     sys.path[:0] = request["path"]
     answer = _answer(request["call"], request["args"])
@@ -40,7 +40,7 @@ def main(answer_fd: int) -> None:
     os._exit(0)
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Asks the kernel (Linux) to kill us when the parent is killed, so that no hung call outlives it."""
     if sys.platform != "linux":
         return

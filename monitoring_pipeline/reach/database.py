@@ -7,9 +7,11 @@ are blocking and run in threads of their own. Our own stores are not opened here
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, NamedTuple, Protocol, cast
 from urllib.parse import quote, quote_plus
@@ -31,6 +33,7 @@ __all__ = [
     "bring_in",
     "first_row",
     "interrupted",
+    "opened",
     "refused_write",
 ]
 
@@ -91,7 +94,11 @@ class Found(NamedTuple):
 
 
 class Session(Protocol):
-    """One open connection of one dialect."""
+    """One open connection of one dialect; `connection` is the driver's own."""
+
+    @property
+    def connection(self) -> Any:
+        """For reading in bulk, which every driver does in a way of its own."""
 
     def select(self, query: str, max_rows: int) -> Found:
         """Runs the statement and fetches no more than `max_rows` + 1 rows, one after the other."""
@@ -157,6 +164,33 @@ async def ask(
     except MonitoringError as error:
         error.args = (_without_secrets(str(error), target),)
         raise
+
+
+@contextmanager
+def opened(url: SecretStr, context: ReachContext) -> Iterator[Session]:
+    """One read-only session for whoever reads in bulk: blocking, not in an event loop, closed at the end.
+
+    Raises what `ask` raises; errors that come out of the block have no passwords in them either.
+    """
+    target = _parse(url.get_secret_value(), context.timeout_s)
+    if target.host and not target.host.startswith("/"):
+        addresses = asyncio.run(_permitted(context, target))
+        target = replace(target, addresses=tuple(addresses))
+    try:
+        session = _dialect(target.dialect).connect(target, lambda interrupt: None)
+        try:
+            yield session
+        finally:
+            session.close()
+    except MonitoringError as error:
+        error.args = (_without_secrets(str(error), target),)
+        raise
+    except Exception as error:
+        raise CheckError(_without_secrets(_one_line(error), target)) from None
+
+
+async def _permitted(context: ReachContext, target: Target) -> Sequence[str]:
+    return await addresses_of(context, target.host, target.port or 0)
 
 
 def _ask(target: Target, query: str, max_rows: int, server_stats: bool, handle: _Handle) -> Answer:

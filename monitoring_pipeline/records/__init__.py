@@ -7,6 +7,7 @@ from monitoring_pipeline.records.alert import Alert, AlertMode, AlertState, Seve
 from monitoring_pipeline.records.collection import CollectionAttempt, CollectionCheck
 from monitoring_pipeline.records.event import Event
 from monitoring_pipeline.records.ledger import LedgerEntry, Reclassified
+from monitoring_pipeline.records.quality import QualityRun
 from monitoring_pipeline.records.result import Gap, GapReason, Result, Sample, Skip
 from monitoring_pipeline.records.source import Component, Criticality, Source
 from monitoring_pipeline.records.state import BreakerState, CheckState, SourceState
@@ -27,6 +28,7 @@ __all__ = [
     "Gap",
     "GapReason",
     "LedgerEntry",
+    "QualityRun",
     "Reclassified",
     "Result",
     "Sample",

@@ -25,6 +25,8 @@ __all__ = ["expire_hot", "expire_warehouse"]
 
 _BATCH_ROWS = 20_000
 _BEATS_KEPT = 100
+_NEWEST_STAYS = {"quality_runs": "suite"}
+"""Of these tables the newest row of each stays, however old: what comes next is compared with it."""
 
 
 def expire_hot(
@@ -84,7 +86,12 @@ def _expire_log(store: OperationalStore, name: str, reached: int, cutoff: int, b
 
 def _delete_upto(store: OperationalStore, table: Table, upto: int) -> int:
     with store.write() as connection:
-        count = connection.execute(delete(table).where(table.c.id <= upto)).rowcount
+        old = delete(table).where(table.c.id <= upto)
+        if table.name in _NEWEST_STAYS:
+            old = old.where(
+                table.c.id.not_in(select(func.max(table.c.id)).group_by(table.c[_NEWEST_STAYS[table.name]]))
+            )
+        count = connection.execute(old).rowcount
         marks.mark_expired(connection, table.name, upto)
     return int(count)
 

@@ -20,6 +20,7 @@ from monitoring_pipeline.checks.check import check_kinds
 from monitoring_pipeline.config.fields import ComponentFields, HeadFields, SourceEntry
 from monitoring_pipeline.config.reference import main, pages
 from monitoring_pipeline.config.validation import field_names
+from monitoring_pipeline.quality.table import table_kinds
 from tests.config.conftest import Load
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -68,7 +69,7 @@ def test_the_example_of_the_manual_loads(load: Load) -> None:
     assert config.warnings == ()
 
 
-@pytest.mark.parametrize("name", ["checks.md", "rules.md", "channels.md"])
+@pytest.mark.parametrize("name", ["checks.md", "rules.md", "channels.md", "tables.md"])
 def test_kinds_are_described_as_they_are(name: str) -> None:
     assert (DOCS / name).read_text() == pages()[name], "run: make docs"
 
@@ -79,6 +80,7 @@ def test_every_kind_and_field_is_in_the_reference(tmp_path: Path) -> None:
         "checks.md": check_kinds().by_name,
         "rules.md": condition_kinds().by_name,
         "channels.md": channel_kinds().by_name,
+        "tables.md": table_kinds().by_name,
     }
     assert {path.name for path in tmp_path.iterdir()} == set(kinds)
     for page, models in kinds.items():

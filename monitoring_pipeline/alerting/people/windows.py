@@ -16,7 +16,7 @@ from monitoring_pipeline.alerting.people import calendars
 from monitoring_pipeline.alerting.people.recurrence import begins
 from monitoring_pipeline.alerting.people.wall import moment
 from monitoring_pipeline.alerting.spec import MaintenanceSpec
-from monitoring_pipeline.checks.deadlines import last_due, next_due
+from monitoring_pipeline.deadlines import last_due, next_due
 from monitoring_pipeline.records import Source
 
 __all__ = ["Window", "active", "between", "next_change", "problems", "upcoming"]

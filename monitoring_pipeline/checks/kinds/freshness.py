@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, model_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.deadlines import Cron, Zone, last_due
 from monitoring_pipeline.clock import Duration, format_duration, from_us
+from monitoring_pipeline.deadlines import Cron, Zone, last_due
 from monitoring_pipeline.errors import CheckError, SourceFailure
 from monitoring_pipeline.reach.database import DatabaseUrl, ask, bring_in
 from monitoring_pipeline.reach.files import scan

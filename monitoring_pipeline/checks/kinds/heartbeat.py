@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.checks.deadlines import Cron, Zone, next_due
 from monitoring_pipeline.clock import Duration
+from monitoring_pipeline.deadlines import Cron, Zone, next_due
 from monitoring_pipeline.errors import CheckError
 from monitoring_pipeline.records import CheckType
 

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from monitoring_pipeline.checks.check import Check, Probe, ProbeContext
-from monitoring_pipeline.errors import CheckError, SourceFailure
+from monitoring_pipeline.errors import SourceFailure
 from monitoring_pipeline.reach.connection import addresses_of
+from monitoring_pipeline.reach.object_store import Bucket, address_of, check_endpoint, failure_of
 
 if TYPE_CHECKING:
-    from obstore.store import S3Config, S3Store
+    from obstore.store import S3Store
 
 __all__ = ["ObjectStoreCheck"]
 
-_CREDENTIALS_IN_ENVIRONMENT = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-)
 _PAGE = 1000
 
 
@@ -67,12 +59,7 @@ class ObjectStoreCheck(Check):
     @field_validator("endpoint")
     @classmethod
     def _endpoint_is_an_address(cls, endpoint: str | None) -> str | None:
-        if endpoint is None:
-            return None
-        parts = urlsplit(endpoint)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
-            raise ValueError("endpoint must look like https://s3.example.com or http://127.0.0.1:9000")
-        return endpoint.rstrip("/")
+        return check_endpoint(endpoint)
 
     @model_validator(mode="after")
     def _keys_come_in_pairs(self) -> ObjectStoreCheck:
@@ -86,7 +73,7 @@ class ObjectStoreCheck(Check):
 
     async def probe(self, context: ProbeContext) -> Probe:
         """See the class."""
-        await addresses_of(context, *self._address())
+        await addresses_of(context, *address_of(self.endpoint, self.region))
         store = (await context.clients.get(self._client_name(context), lambda: self._open(context.timeout_s))).store
         began = time.perf_counter()
         values: dict[str, Any] = {"reachable": True}
@@ -97,42 +84,13 @@ class ObjectStoreCheck(Check):
         values["response_time_ms"] = (time.perf_counter() - began) * 1000
         return Probe(values, details={"bucket": self.bucket, "endpoint": self.endpoint or f"AWS {self.region}"})
 
-    def _address(self) -> tuple[str, int]:
-        parts = urlsplit(self.endpoint or f"https://s3.{self.region}.amazonaws.com")
-        return parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443)
-
     def _client_name(self, context: ProbeContext) -> str:
         settings = (self.endpoint, self.region, self.bucket, self.access_key, self.secret_key, self.session_token)
         return f"object_store {context.key} {hash(settings)}"
 
     async def _open(self, timeout_s: float) -> _Client:
-        from obstore.store import S3Store
-
-        config: S3Config = {"region": self.region}
-        if self.endpoint:
-            config["endpoint"] = self.endpoint
-        if self.access_key and self.secret_key:
-            config["access_key_id"] = self.access_key.get_secret_value()
-            config["secret_access_key"] = self.secret_key.get_secret_value()
-            if self.session_token:
-                config["session_token"] = self.session_token.get_secret_value()
-        elif not any(os.environ.get(name) for name in _CREDENTIALS_IN_ENVIRONMENT):
-            # Else the client would go and ask the cloud's metadata address for some.
-            config["skip_signature"] = True
-        timeout = timedelta(seconds=timeout_s)
-        store = S3Store(
-            self.bucket,
-            config=config,
-            client_options={
-                "allow_http": bool(self.endpoint and self.endpoint.startswith("http://")),
-                "timeout": timeout,
-                "connect_timeout": timeout,
-                # Each probe connects afresh: a kept connection would hide that nobody listens any more.
-                "pool_max_idle_per_host": "0",
-            },
-            retry_config={"max_retries": 0},
-        )
-        return _Client(store)
+        bucket = Bucket(self.bucket, self.endpoint, self.region, self.access_key, self.secret_key, self.session_token)
+        return _Client(bucket.open(timeout_s))
 
     async def _look(self, store: S3Store, now: datetime) -> dict[str, Any]:
         import obstore
@@ -143,7 +101,7 @@ class ObjectStoreCheck(Check):
         except FileNotFoundError:
             raise SourceFailure(f"bucket {self.bucket} or its object {self.key} does not exist", reached=True) from None
         except (obstore.exceptions.BaseError, OSError) as error:
-            raise _failure(error) from None
+            raise failure_of(error) from None
         return {"size": meta["size"], "age_s": (now - meta["last_modified"]).total_seconds()}
 
     async def _list(self, store: S3Store, now: datetime) -> dict[str, Any]:
@@ -155,7 +113,7 @@ class ObjectStoreCheck(Check):
                 if seen.add(page):
                     break
         except (obstore.exceptions.BaseError, OSError) as error:
-            raise _failure(error) from None
+            raise failure_of(error) from None
         return seen.values(now)
 
 
@@ -202,28 +160,3 @@ class _Seen:
             values["newest_age_s"] = (now - self._newest[0]).total_seconds()
             values["oldest_age_s"] = (now - self._oldest).total_seconds()
         return values
-
-
-_TELLING = (
-    r"<Message>([^<]+)</Message>",
-    r'kind: \w+,\s*message: "([^"]+)"',
-    r'error: "([^"]+)"',
-    r"(invalid peer certificate[^\n\"]*)",
-    r"Server returned non-2xx status code: (\d+[^:\n]*)",
-    r"source: (TimedOut)",
-)
-
-
-def _failure(error: Exception) -> Exception:
-    """The few words that tell, out of the client's page-long description."""
-    text = str(error)
-    code = re.search(r"<Code>([^<]+)</Code>", text)
-    for pattern in _TELLING:
-        found = re.search(pattern, text)
-        if found:
-            words = "the store did not answer in time" if found[1] == "TimedOut" else found[1].strip()
-            answered = code is not None or found[1][:1].isdigit()
-            return SourceFailure(f"{words} ({code[1]})" if code else words, reached=answered)
-    if "ConfigurationKey" in type(error).__name__ or "InvalidPath" in type(error).__name__:
-        return CheckError(text.partition("\n")[0])
-    return SourceFailure(text.partition("\n")[0][:300])

@@ -32,6 +32,11 @@ class DuckdbSession:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
 
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """See `Session`."""
+        return self._connection
+
     def select(self, query: str, max_rows: int) -> Found:
         """See `Session`. Results stream, so only one batch lies in memory."""
         try:

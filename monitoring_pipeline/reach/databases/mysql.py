@@ -52,6 +52,11 @@ class MysqlSession:
             cursor.execute("SET SESSION TRANSACTION READ ONLY")
             cursor.execute("START TRANSACTION READ ONLY")
 
+    @property
+    def connection(self) -> Any:
+        """See `Session`."""
+        return self._connection
+
     def select(self, query: str, max_rows: int) -> Found:
         """See `Session`. The unbuffered cursor keeps a huge result out of our memory."""
         import pymysql

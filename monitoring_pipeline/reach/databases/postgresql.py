@@ -43,6 +43,11 @@ class PostgresSession:
         """Opens the transaction that everything happens in."""
         self._connection.execute(f"BEGIN READ ONLY; SET LOCAL statement_timeout = {max(1, int(timeout_s * 1000))}")
 
+    @property
+    def connection(self) -> psycopg.Connection:
+        """See `Session`."""
+        return self._connection
+
     def select(self, query: str, max_rows: int) -> Found:
         """See `Session`. Rows arrive one by one: a huge result never lies in our memory."""
         cursor = self._connection.cursor()

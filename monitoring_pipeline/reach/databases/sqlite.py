@@ -22,6 +22,11 @@ class SqliteSession:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """See `Session`."""
+        return self._connection
+
     def select(self, query: str, max_rows: int) -> Found:
         """See `Session`."""
         try:

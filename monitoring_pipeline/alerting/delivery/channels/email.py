@@ -17,7 +17,7 @@ from monitoring_pipeline.alerting.delivery import wording
 from monitoring_pipeline.alerting.delivery.channel import Channel, SendContext, Sent, Undelivered
 from monitoring_pipeline.alerting.delivery.letter import Letter, address_of
 from monitoring_pipeline.alerting.message import AlertFacts, Message
-from monitoring_pipeline.checks.deadlines import Zone
+from monitoring_pipeline.deadlines import Zone
 from monitoring_pipeline.errors import CheckError
 from monitoring_pipeline.reach.connection import tls_context
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from monitoring_pipeline.checks.deadlines import check_cron, check_zone, last_due, next_due
+from monitoring_pipeline.deadlines import check_cron, check_zone, last_due, next_due
 
 BERLIN = "Europe/Berlin"
 

@@ -1,0 +1,149 @@
+"""One look at the data of a suite, in the process made for it: fetch, profile, judge, ask the validator."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from monitoring_pipeline.clock import format_duration
+from monitoring_pipeline.quality import validator
+from monitoring_pipeline.quality.dimension import Dimension
+from monitoring_pipeline.quality.fetch import BATCH, Batch, Wanted, batch_of
+from monitoring_pipeline.quality.judging import columns_needed, judge
+from monitoring_pipeline.quality.outcome import Examination, Finding, Profile
+from monitoring_pipeline.quality.profile import profile_of
+from monitoring_pipeline.quality.showing import Showing
+from monitoring_pipeline.quality.spec import SuiteSpec
+from monitoring_pipeline.reach.spec import NetworksSpec
+from monitoring_pipeline.records import Severity
+
+__all__ = ["Order", "examine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A suite to examine at a moment, within these networks."""
+
+    suite: SuiteSpec
+    now: datetime
+    networks: NetworksSpec = field(default_factory=NetworksSpec)
+
+
+def examine(order: Order) -> Examination:
+    """What the suite finds. Never raises: what could not be found out is the examination's `problem`."""
+    sys.path[:0] = [str(folder) for folder in order.suite.path if str(folder) not in sys.path]
+    found = Examination()
+    if order.suite.table is not None:
+        found = _guarded(order, found, _of_table)
+    if order.suite.validator is not None:
+        found = _guarded(order, found, _of_validator)
+    return found
+
+
+def _guarded(order: Order, found: Examination, look: Callable[[Order, Examination], Examination]) -> Examination:
+    try:
+        return look(order, found)
+    except Exception as error:
+        words = " ".join(str(error).split()) or type(error).__name__
+        problem = "; ".join(part for part in (found.problem, words[:500]) if part)
+        return replace(found, problem=problem)
+
+
+class _Watch:
+    """Where the time goes."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def on(self, what: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[what] = round(time.perf_counter() - began, 4)
+
+
+def _of_table(order: Order, found: Examination) -> Examination:
+    suite, watch = order.suite, _Watch()
+    assert suite.table is not None  # noqa: S101 - the caller looked
+    with tempfile.TemporaryDirectory(prefix="busta-quality-") as folder, watch.on("total"):
+        began = time.perf_counter()
+        with batch_of(suite.table, _wanted(order), Path(folder)) as batch:
+            watch.seconds["fetch"] = round(time.perf_counter() - began, 4)
+            with watch.on("profile"):
+                profile = _profile(suite, batch)
+            with watch.on("judge"):
+                findings = judge(suite.expectations, batch, Showing(frozenset(suite.masked), suite.sample_rows))
+            always = [_enough_rows(suite, batch), *_fresh_enough(suite, profile, order.now)]
+            return replace(
+                found, findings=(*found.findings, *always, *findings), rows=batch.rows, examined=batch.examined,
+                schema=_schema(suite, batch), profile=profile, seconds=watch.seconds,
+            )  # fmt: skip
+
+
+def _wanted(order: Order) -> Wanted:
+    suite = order.suite
+    wanted = columns_needed(suite.expectations)
+    if suite.profile and not suite.columns:
+        wanted = None
+    if wanted is not None:
+        wanted |= {*suite.columns, *filter(None, [suite.freshness_column])}
+    return Wanted(wanted, suite.max_rows, suite.memory_mb, suite.timeout.total_seconds(), order.networks)
+
+
+def _schema(suite: SuiteSpec, batch: Batch) -> Mapping[str, str]:
+    return dict(batch.schema) if suite.drift else {}
+
+
+def _profile(suite: SuiteSpec, batch: Batch) -> Profile | None:
+    if suite.freshness_column is not None and suite.freshness_column not in batch.types:
+        raise ValueError(f"there is no freshness_column {suite.freshness_column!r}")
+    wanted = [name for name in batch.types if not suite.columns or name in suite.columns] if suite.profile else []
+    if not wanted and suite.freshness_column is None:
+        return None
+    types = {name: batch.types[name] for name in wanted}
+    profile = profile_of(
+        batch.connection, BATCH, types, exact=batch.examined <= suite.max_rows, masked=suite.masked,
+        freshness_column=suite.freshness_column,
+    )  # fmt: skip
+    return replace(profile, rows=batch.examined)
+
+
+def _enough_rows(suite: SuiteSpec, batch: Batch) -> Finding:
+    enough = batch.rows >= suite.min_rows
+    text = f"{batch.rows:,} rows" if enough else f"{batch.rows:,} rows, at least {suite.min_rows:,} are expected"
+    return Finding(
+        "rows", "min_rows", text if batch.rows or enough else "no data: the table is empty", met=enough,
+        # That there are rows says nothing of how complete they are; that there are none does.
+        dimension=Dimension.COMPLETENESS, weight=0.0 if enough else 1.0,
+        share=1.0 if enough else batch.rows / suite.min_rows,
+    )  # fmt: skip
+
+
+def _fresh_enough(suite: SuiteSpec, profile: Profile | None, now: datetime) -> Iterator[Finding]:
+    if suite.max_age is None:
+        return
+    met, share, text = None, None, "no data: no row says how new it is"
+    if profile is not None and profile.newest is not None:
+        age = now - profile.newest
+        met = age <= suite.max_age
+        share = 1.0 if met else 0.0
+        text = f"the newest row is {format_duration(timedelta(seconds=round(age.total_seconds())))} old"
+        text += "" if met else f", {format_duration(suite.max_age)} at most is expected"
+    yield Finding(
+        "freshness", "max_age", text, met=met, dimension=Dimension.TIMELINESS, severity=Severity.CRITICAL,
+        share=share, columns=(suite.freshness_column or "",),
+    )  # fmt: skip
+
+
+def _of_validator(order: Order, found: Examination) -> Examination:
+    suite = order.suite
+    made = validator.load(suite.validator or "", suite.arguments)
+    return validator.examined(found, made.validate(suite.source), frozenset(suite.masked))

@@ -1,0 +1,1 @@
+"""One kind of table per file. `quality/table.py` is the contract."""

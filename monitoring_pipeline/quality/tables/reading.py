@@ -1,0 +1,62 @@
+"""How DuckDB reads files of rows: CSV, Parquet and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from monitoring_pipeline.errors import CheckError
+from monitoring_pipeline.quality.table import quoted
+
+__all__ = ["Format", "ReadOptions", "reader"]
+
+Format = Literal["csv", "parquet", "json"]
+_SUFFIXES: dict[str, Format] = {
+    ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet",
+    ".json": "json", ".ndjson": "json", ".jsonl": "json",
+}  # fmt: skip
+_PACKED = (".gz", ".zst")
+
+
+class ReadOptions(BaseModel):
+    """How CSV is read. What is left out is found out from the beginning of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    delimiter: str | None = Field(None, min_length=1, max_length=4, description="What separates values.")
+    header: bool | None = Field(None, description="Whether the first line holds names.")
+    null: str | None = Field(None, description="The text that stands for a missing value; empty by default.")
+    all_text: bool = Field(False, description="Whether every column is a text, so that nothing is guessed.")
+
+
+def reader(paths: Sequence[str], form: Format | None, options: ReadOptions) -> str:
+    """The relation over these files. Raises CheckError when their names do not tell what they are."""
+    files = "[" + ", ".join(map(quoted, paths)) + "]"
+    form = form or _format_of(paths[0])
+    if form == "parquet":
+        return f"read_parquet({files}, union_by_name = true)"
+    if form == "json":
+        return f"read_json({files}, union_by_name = true)"
+    given = {
+        "delim": options.delimiter and quoted(options.delimiter),
+        "header": None if options.header is None else str(options.header).lower(),
+        "nullstr": None if options.null is None else quoted(options.null),
+        "all_varchar": "true" if options.all_text else None,
+    }
+    more = "".join(f", {name} = {value}" for name, value in given.items() if value is not None)
+    return f"read_csv({files}, union_by_name = true{more})"
+
+
+def _format_of(path: str) -> Format:
+    name = PurePath(path)
+    while name.suffix.lower() in _PACKED:
+        name = name.with_suffix("")
+    try:
+        return _SUFFIXES[name.suffix.lower()]
+    except KeyError:
+        raise CheckError(
+            f"the name of {path} does not tell what it holds; set `format` to csv, parquet or json"
+        ) from None

@@ -1,0 +1,62 @@
+"""Runs of quality suites in the operational store: appended here, moved to the warehouse later.
+
+The newest run of every suite stays here however old it is: the next one is compared with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select
+
+from monitoring_pipeline.clock import from_us, to_us
+from monitoring_pipeline.records import QualityRun, Status
+from monitoring_pipeline.store.tables import quality_runs
+
+__all__ = ["insert_run", "last_begun", "latest_runs"]
+
+
+def insert_run(connection: Connection, run: QualityRun) -> None:
+    """Appends one run."""
+    row = {
+        "source": run.source, "suite": run.suite, "started": to_us(run.started), "at": to_us(run.at),
+        "status": run.status.value, "score": run.score, "rows": run.rows, "expectations": run.expectations,
+        "failed": run.failed, "errors": run.errors, "message": run.message, "dimensions": _json(run.dimensions),
+        "profile": _json(run.profile), "findings": _json(list(run.findings)),
+    }  # fmt: skip
+    connection.execute(insert(quality_runs), row)
+
+
+def latest_runs(
+    connection: Connection, *, source: str | None = None, suites: Collection[str] | None = None
+) -> list[QualityRun]:
+    """The newest run of every suite, or of those of one source or of these names, by suite."""
+    newest = select(func.max(quality_runs.c.id)).group_by(quality_runs.c.suite)
+    if source is not None:
+        newest = newest.where(quality_runs.c.source == source)
+    if suites is not None:
+        newest = newest.where(quality_runs.c.suite.in_(suites))
+    query = select(quality_runs).where(quality_runs.c.id.in_(newest)).order_by(quality_runs.c.suite)
+    return [_run(row) for row in connection.execute(query)]
+
+
+def last_begun(connection: Connection) -> dict[str, datetime]:
+    """When every suite was begun last, of runs that were recorded."""
+    query = select(quality_runs.c.suite, func.max(quality_runs.c.started)).group_by(quality_runs.c.suite)
+    return {suite: from_us(started) for suite, started in connection.execute(query)}
+
+
+def _run(row: Row[Any]) -> QualityRun:
+    return QualityRun(
+        source=row.source, suite=row.suite, started=from_us(row.started), at=from_us(row.at), status=Status(row.status),
+        score=row.score, rows=row.rows, expectations=row.expectations, failed=row.failed, errors=row.errors,
+        message=row.message, dimensions=json.loads(row.dimensions), profile=json.loads(row.profile),
+        findings=json.loads(row.findings),
+    )  # fmt: skip
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":"))

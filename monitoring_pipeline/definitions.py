@@ -10,7 +10,7 @@ from functools import cached_property
 
 import dagster as dg
 
-from assets import health_checks, history, rollups, sources
+from assets import health_checks, history, rollups, sla, sources
 from monitoring_pipeline.app import Monitoring
 from sensors import alerts, dagster_events, escalations, run_failures
 
@@ -18,6 +18,7 @@ __all__ = ["build_defs", "defs"]
 
 OWN_JOBS = (
     health_checks.health_checks_job, history.history_job, history.retention_job, rollups.daily_rollups_job,
+    sla.sla_job, sla.sla_days_job,
     alerts.alert_job, escalations.escalation_job,
 )  # fmt: skip
 
@@ -33,6 +34,9 @@ def build_defs(monitoring: Monitoring, *, with_sources: bool = True) -> dg.Defin
             history.retention,
             rollups.rollups,
             rollups.daily_rollups,
+            sla.sla_budgets,
+            sla.sla_days,
+            *(sla.objective_assets(config) if with_sources else ()),
             *(sources.source_assets(config.sources, config.checks) if with_sources else ()),
         ],
         asset_checks=sources.source_checks(config.sources) if with_sources else (),
@@ -42,6 +46,8 @@ def build_defs(monitoring: Monitoring, *, with_sources: bool = True) -> dg.Defin
             history.history_schedule,
             history.retention_schedule,
             rollups.daily_rollups_schedule,
+            sla.sla_schedule,
+            sla.sla_days_schedule,
         ],
         sensors=[alerts.alerts, escalations.escalations, dagster_events.dagster_events, run_failures.run_failures],
         resources={"monitoring": monitoring},

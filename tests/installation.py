@@ -36,6 +36,8 @@ sources:
     component: data_platform
     depends_on: [orders, stock-levels]
     checks: [{{kind: file, path: {folder}/monitoring.yaml}}]
+objectives:
+  uptime: {{component: data_platform, target: 99%}}
 """
 
 

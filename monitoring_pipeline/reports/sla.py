@@ -86,7 +86,7 @@ def forecast_sentence(standing: Standing, moment: str) -> str:
     if standing.period.end <= standing.until and not period.rolling:
         return f"the budget {name} was kept"
     if standing.pace is None:
-        return "nothing is known of the last three days"
+        return "too little is known of the last three days to say how long the budget lasts"
     if not moment:
         return f"the budget {name} lasts"
     return f"at the rate of the last {format_duration(standing.pace)} the budget {name} is gone on {moment}"

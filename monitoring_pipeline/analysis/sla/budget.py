@@ -51,9 +51,12 @@ def budget_of(account: Account, target: float, *, ahead: int = 0, unknown_is_bad
 
 
 def burn_rate(account: Account, target: float, *, unknown_is_bad: bool = False) -> float | None:
-    """How many times too fast the budget went in a window; None when nothing of the window counts."""
+    """How many times too fast the budget went in a window; None when less than half of what counts of it is known.
+
+    Else an installation that is an hour old would judge three days by that hour.
+    """
     counted = account.counted(unknown_is_bad=unknown_is_bad)
-    if not counted:
+    if not counted or (account.known < account.unknown and not unknown_is_bad):
         return None
     return account.spent(unknown_is_bad=unknown_is_bad) / counted / (1 - target)
 

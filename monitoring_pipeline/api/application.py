@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from monitoring_pipeline import __version__
-from monitoring_pipeline.api import alerts, collections, duty, health, push, status_page
+from monitoring_pipeline.api import alerts, collections, duty, health, push, sla, status_page
 from monitoring_pipeline.api.answers import components_health, system_health
 from monitoring_pipeline.api.guard import Guard, allowed_hosts
 from monitoring_pipeline.api.painting import StatusPage
@@ -27,6 +27,7 @@ _TAGS = [
     {"name": "health", "description": "How everything is. Read models, at most a few seconds old."},
     {"name": "alerts", "description": "What fires, and what people do about it."},
     {"name": "people", "description": "What is muted, who is on call, what was told to whom."},
+    {"name": "promises", "description": "What was promised, how it stands, and what people corrected."},
     {"name": "ourselves", "description": "Whether this process and monitoring itself work."},
     {"name": "collectors", "description": "Collectors report their attempts here; how each of them does."},
     {"name": "heartbeats", "description": "Jobs report in here; their silence is the alarm."},
@@ -64,6 +65,7 @@ def create_app(monitoring: Monitoring) -> FastAPI:
     app.include_router(collections.routes(room))
     app.include_router(alerts.routes(room))
     app.include_router(duty.routes(room))
+    app.include_router(sla.routes(room))
     app.include_router(status_page.routes(room, page, app.openapi))
     app.add_middleware(Guard, hosts=allowed_hosts(monitoring.config.api.host, monitoring.config.api.public_url))
     return app

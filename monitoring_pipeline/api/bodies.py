@@ -12,8 +12,19 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from monitoring_pipeline.alerting.selector import Matcher
 from monitoring_pipeline.clock import Duration, parse_duration
+from monitoring_pipeline.records import Reclassified
 
-__all__ = ["Acknowledgement", "Maintenance", "Muting", "Remark", "described", "read", "read_bytes"]
+__all__ = [
+    "Acknowledgement",
+    "Correction",
+    "Maintenance",
+    "Muting",
+    "Remark",
+    "Revocation",
+    "described",
+    "read",
+    "read_bytes",
+]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 _MOST_BYTES = 64_000
@@ -89,6 +100,22 @@ class Muting(Maintenance):
     """Alerts that are not told for a while. It needs an end."""
 
     matchers: Matcher = Field(description="Which ones: source, component, tag, owner, check, rule, severity, labels.")
+
+
+class Revocation(_Body):
+    """Why a correction is taken back."""
+
+    reason: Line = Field(description="Why; it stays in the ledger for good.")
+
+
+class Correction(Revocation):
+    """What a past period of a source is to count as."""
+
+    source: Name = Field(description="Id of the source.")
+    start: Moment = Field(alias="from", description="When the period begins, ISO 8601.")
+    end: Moment = Field(alias="to", description="When it ends.")
+    as_: Reclassified = Field(alias="as", description="What it is to count as.")
+    objective: Name = Field("", description="Only for this objective; by default for all.")
 
 
 async def read(request: Request, model: type[ModelT]) -> ModelT:

@@ -10,12 +10,15 @@ from monitoring_pipeline.errors import NotFound
 from monitoring_pipeline.records import QualityRun, Sample
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy import Connection
 
     from monitoring_pipeline.app.monitoring import Monitoring
     from monitoring_pipeline.quality.run import Look
     from monitoring_pipeline.quality.validator import Measurement
     from monitoring_pipeline.quality.workshop import Workshop
+    from monitoring_pipeline.reports.quality import SourceQuality, SuiteView
 
 __all__ = ["Quality"]
 
@@ -110,9 +113,36 @@ class Quality:
         self._monitoring.record([looked.source], facts)
         return kept[0]
 
-    def latest(self, source: str | None = None) -> list[QualityRun]:
-        """The newest run of every suite, or of those of one source."""
+    def views(self) -> list[SuiteView]:
+        """How every suite stands, by source and suite."""
+        from monitoring_pipeline.reports.quality import suite_views
         from monitoring_pipeline.store.quality import latest_runs
 
         with self._monitoring.store.read() as connection:
-            return latest_runs(connection, source=source)
+            runs = latest_runs(connection)
+        known = {source.id for source in self._monitoring.config.sources}
+        runs = [run for run in runs if run.source in known]
+        return suite_views(self._monitoring.config.suites, runs, self._monitoring.clock())
+
+    def of_source(self, source: str) -> SourceQuality:
+        """How good the data of a source are. Raises NotFound."""
+        from monitoring_pipeline.reports.quality import source_quality
+
+        known = [each.id for each in self._monitoring.config.sources]
+        if source not in known:
+            raise NotFound("source", source, known)
+        return source_quality(source, self.views())
+
+    def of_sources(self) -> list[SourceQuality]:
+        """How good the data of all sources are that have suites, or whose quality was pushed."""
+        from monitoring_pipeline.reports.quality import source_quality
+
+        views = self.views()
+        return [source_quality(source, views) for source in dict.fromkeys(view.source for view in views)]
+
+    def scores(self, suite: str, limit: int = 30) -> list[tuple[datetime, str, float | None]]:
+        """Moment, status and score of the newest runs of a suite, oldest first."""
+        from monitoring_pipeline.store.quality import score_history
+
+        with self._monitoring.history(tables=("quality_runs",)) as connection:
+            return score_history(connection, suite, limit)

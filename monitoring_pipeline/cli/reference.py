@@ -118,6 +118,20 @@ SHAPES: Mapping[str, Mapping[str, str]] = {
         "gaps": "check, start, end, slots, reason; newest first",
         "response_series": "60 buckets: start, count, avg_ms, p95_ms, max_ms",
     },
+    "quality run": {
+        "runs": (
+            "source, suite, started, at, status, score, rows, expectations, failed, errors, message, dimensions "
+            "(scores by name), profile (columns, schema, changes, examined, newest, metrics, seconds), findings (name, "
+            "type, text, met, status, dimension, severity, weight, share, columns, checked, failed, rows)"
+        ),
+    },
+    "quality show": {
+        "at": "the moment of all this",
+        "sources": (
+            "source, status, score, dimensions, suites (suite, status, reason, configured, blocking, run as of "
+            "`quality run`, or null)"
+        ),
+    },
     "sources alerts": {"at": "the moment of all this", "alerts": "as of `alerts list`"},
     "sources explain": {
         "source": "its id",

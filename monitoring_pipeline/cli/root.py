@@ -106,6 +106,7 @@ def _epilog() -> str:
         "up": f"{_COMMANDS}.up:up",
         "sources": f"{_COMMANDS}.sources:sources",
         "collectors": f"{_COMMANDS}.collectors:collectors",
+        "quality": f"{_COMMANDS}.quality:quality",
         "alerts": f"{_COMMANDS}.alerts:alerts",
         "silences": f"{_COMMANDS}.silences:silences",
         "maintenance": f"{_COMMANDS}.maintenance:maintenance",

@@ -19,7 +19,7 @@ from monitoring_pipeline.reach.spec import NetworksSpec
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
 __all__ = ["BATCH", "Batch", "Wanted", "batch_of"]
 
@@ -29,7 +29,7 @@ _SEED = 42
 _LARGEST_EXACT = 2**53
 # pandas has no type of its own for these, and Great Expectations wants plain values.
 _AS_TEXT = re.compile(r"(UUID|TIME( WITH TIME ZONE)?|INTERVAL|ENUM|STRUCT|MAP|UNION|BIT|JSON|VARIANT)(\(.*)?|.*\]")
-_WHOLE = ("BIGINT", "UBIGINT", "HUGEINT", "UHUGEINT")
+_HUGE = ("HUGEINT", "UHUGEINT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +68,14 @@ class Batch:
         selected = ", ".join(f"{_as_pandas_has_it(name, self.types[name])} AS {identifier(name)}" for name in names)
         frame = self.connection.execute(f"SELECT {selected} FROM {BATCH}").df()  # noqa: S608 - quoted names
         for name in names:
-            if self.types[name] in _WHOLE and frame[name].dtype.kind == "f":
+            if str(frame[name].dtype).startswith(("Int", "UInt")):
+                frame[name] = _without_masks(frame[name])
+            elif self.types[name] in _HUGE:
                 self._keep_whole(frame, name)
         return frame
 
     def _keep_whole(self, frame: DataFrame, name: str) -> None:
-        """Whole numbers beside missing ones become floats in a frame: large ones would change."""
+        """The largest whole numbers arrive as floats: they would change, and ids would no longer be unique."""
         from pandas import Series
 
         column = identifier(name)
@@ -89,6 +91,16 @@ class Batch:
         names = [str(column[0]) for column in self.connection.description or ()]
         rows = [dict(zip(names, map(plain, row), strict=True)) for row in self.connection.fetchall()]
         return (counted[0] if counted else 0), rows
+
+
+def _without_masks(values: Series[Any]) -> Series[Any]:
+    """Whole numbers beside missing ones as Great Expectations can compare them: it stumbles over pandas' own NA.
+
+    Floats where these are exact, else plain numbers and None.
+    """
+    if values.abs().max() < _LARGEST_EXACT:
+        return values.astype("float64")
+    return values.astype("object").where(values.notna(), None)
 
 
 def _as_pandas_has_it(name: str, type_: str) -> str:

@@ -8,15 +8,19 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 
 from monitoring_pipeline.clock import from_us, to_us
 from monitoring_pipeline.records import QualityRun, Status
 from monitoring_pipeline.store.tables import quality_runs
+from monitoring_pipeline.store.warehouse import literal
 
-__all__ = ["insert_run", "last_begun", "latest_runs"]
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["insert_run", "last_begun", "latest_runs", "score_history"]
 
 
 def insert_run(connection: Connection, run: QualityRun) -> None:
@@ -47,6 +51,15 @@ def last_begun(connection: Connection) -> dict[str, datetime]:
     """When every suite was begun last, of runs that were recorded."""
     query = select(quality_runs.c.suite, func.max(quality_runs.c.started)).group_by(quality_runs.c.suite)
     return {suite: from_us(started) for suite, started in connection.execute(query)}
+
+
+def score_history(connection: DuckDBPyConnection, suite: str, limit: int) -> list[tuple[datetime, str, float | None]]:
+    """Moment, status and score of the newest runs of a suite in a history, oldest first."""
+    rows = connection.execute(
+        f'SELECT epoch_us("at"), status, score FROM quality_runs WHERE suite = {literal(suite)} '  # noqa: S608
+        f'ORDER BY "at" DESC, id DESC LIMIT {limit}'
+    ).fetchall()
+    return [(from_us(moment), status, score) for moment, status, score in reversed(rows)]
 
 
 def _run(row: Row[Any]) -> QualityRun:

@@ -171,7 +171,8 @@ def test_freshness_is_judged_by_the_newest_row(examine: Examine, database: Path)
 
 def test_every_type_of_the_catalogue_is_judged_or_says_why_not(examine: Examine, database: Path) -> None:
     given = {"column": "id", "column_A": "id", "column_B": "counted", "column_list": ["id", "counted"],
-             "value_set": [1], "value": 1, "type_": "int", "threshold": 3, "double_sided": True, "value_pairs_set": [[1, 2]],
+             "value_set": [1], "value": 1, "type_": "int",
+             "threshold": 3, "double_sided": True, "value_pairs_set": [[1, 2]],
              "like_pattern": "%", "like_pattern_list": ["%"], "regex": ".", "regex_list": ["."], "sum_total": 3,
              "strftime_format": "%Y", "json_schema": {}, "unexpected_rows_query": "SELECT 1 FROM {batch} WHERE false",
              "quantile_ranges": {"quantiles": [0.5], "value_ranges": [[0, 1000]]}}  # fmt: skip

@@ -146,7 +146,7 @@ def _add_reading(router: APIRouter, room: Room) -> None:
 
     @router.get("/collectors", response_model=Collectors, responses=failures(503))
     async def collectors() -> Collectors:
-        """How all collectors do that are declared, or reported in the last seven days, the worst first."""
+        """How all collectors do that are declared or ever reported, the worst first."""
         found = await views.get()
         return Collectors(at=room.monitoring.clock(), collectors=[_answer(view) for view in found])
 

@@ -14,8 +14,8 @@ __all__ = ["CollectorAnswer", "CollectorDetailAnswer", "Collectors", "ReportedAt
 class StretchAnswer(BaseModel):
     """What was reported in a stretch of time."""
 
-    attempts: int
-    failures: int
+    attempts: float
+    failures: float
     failure_rate: float | None = Field(description="percent, null when nothing was reported")
     success_rate: float | None = Field(description="percent, null when nothing was reported")
     attempts_per_minute: float
@@ -38,7 +38,8 @@ class CollectorAnswer(BaseModel):
     window: str = Field(description="the window that is judged: 5m, 1h, 1d or 7d")
     every_s: float | None = Field(description="how often it is expected to report")
     silent_s: float | None = Field(description="how long ago its last report is")
-    last: datetime | None
+    first: datetime | None = Field(description="its first report")
+    last: datetime | None = Field(description="its last report")
     last_success: datetime | None
     last_error: str
     failures_in_row: int

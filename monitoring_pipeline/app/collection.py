@@ -87,6 +87,13 @@ class Collecting:
             known = known_before(connection, [attempt.key for attempt in old], since)
         return [attempt for attempt in attempts if attempt.key not in known]
 
+    def forget(self, before: datetime) -> dict[str, int]:
+        """Forgets collectors that have not reported since then; how many, by the table's name."""
+        from monitoring_pipeline.store.collectors import forget_collectors
+
+        with self._monitoring.store.write() as connection:
+            return {"collectors": forget_collectors(connection, before)}
+
     # -- asking --------------------------------------------------------------------------------------
 
     def health(self) -> list[CollectorHealth]:

@@ -372,6 +372,7 @@ class Monitoring:
         now, retention = self.clock(), self.config.retention
         removed = expire_hot(self.store, retention, now)
         removed |= expire_alerts(self.store, self.config.alerting.spec.retention, now)
+        removed |= self.collection.forget(now - retention.collections)
         history = expire_warehouse(self._warehouse, retention, now)
         return removed | {f"warehouse.{name}": count for name, count in history.items()}
 

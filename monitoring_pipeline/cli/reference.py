@@ -54,7 +54,7 @@ _NOTIFICATION = (
     "fallback_for, key"
 )
 _COLLECTOR_KEYS = (
-    "collector, source, declared, status, reason, window, every_s, silent_s, last, last_success, last_error, "
+    "collector, source, declared, status, reason, window, every_s, silent_s, first, last, last_success, last_error, "
     "failures_in_row, unusual, windows, checks"
 )
 _COLLECTOR = (

@@ -12,7 +12,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from monitoring_pipeline.store.collections import Stretch
+from monitoring_pipeline.store.activity import Stretch
 
 __all__ = ["Usual", "deviations", "usual", "wilson_low"]
 
@@ -43,7 +43,7 @@ def usual(values: Sequence[float]) -> Usual | None:
     return Usual(median, _TO_SIGMA * statistics.median(abs(value - median) for value in values))
 
 
-def wilson_low(failures: int, attempts: int) -> float:
+def wilson_low(failures: float, attempts: float) -> float:
     """The lower end of Wilson's 95 % interval of a failure rate, in percent."""
     share = failures / attempts
     centre = share + _Z**2 / (2 * attempts)
@@ -99,7 +99,7 @@ def _fewer(hour: Stretch, habits: Sequence[Stretch]) -> str:
     if known is None or known.median < 2 * _FEWEST_ATTEMPTS or not _is_below(float(hour.attempts), known):
         return ""
     low, high = known.span(0.05 * known.median)
-    return f"{hour.attempts} attempts in the last hour, usually {low:.0f}-{high:.0f}"
+    return f"{hour.attempts:.0f} attempts in the last hour, usually {low:.0f}-{high:.0f}"
 
 
 def _is_below(value: float, known: Usual) -> bool:

@@ -14,7 +14,7 @@ from monitoring_pipeline.clock import format_duration
 from monitoring_pipeline.collection.habits import deviations
 from monitoring_pipeline.collection.spec import CollectorSpec, Levels
 from monitoring_pipeline.records import Status
-from monitoring_pipeline.store.collections import SPANS, Activity, Stretch
+from monitoring_pipeline.store.activity import HOUR, SPANS, Activity, Stretch
 
 __all__ = ["CollectorHealth", "collectors_health", "judge", "span_of"]
 
@@ -24,7 +24,7 @@ _UNDECLARED = CollectorSpec(source="")
 
 @dataclass(frozen=True, slots=True)
 class CollectorHealth:
-    """One collector now. `spec` is None when nobody declared it, `activity` when it reported nothing in seven days.
+    """One collector now. `spec` is None when nobody declared it, `activity` when it never reported.
 
     `span` is the window its thresholds are about; `unusual` tells in what it does worse than usual.
     """
@@ -58,8 +58,8 @@ def judge(collector: str, spec: CollectorSpec | None, activity: Activity | None,
     """How one collector does."""
     wanted = spec or _UNDECLARED
     span = span_of(wanted)
-    source = activity.source if activity is not None else wanted.source
-    silent_for = None if activity is None else max(timedelta(0), now - activity.last)
+    source = activity.state.source if activity is not None else wanted.source
+    silent_for = None if activity is None else max(timedelta(0), now - activity.state.last)
     unusual = tuple(_unusual(wanted, activity))
     status, reason = Status.HEALTHY, ""
     for level, sentence in _troubles(spec, activity, span, silent_for, unusual):
@@ -78,7 +78,7 @@ def span_of(spec: CollectorSpec) -> timedelta:
 def _unusual(spec: CollectorSpec, activity: Activity | None) -> list[str]:
     if activity is None or not spec.compare:
         return []
-    return deviations(activity.windows[timedelta(hours=1)], activity.habits)
+    return deviations(activity.windows[HOUR], activity.habits)
 
 
 def _troubles(
@@ -89,11 +89,14 @@ def _troubles(
     unusual: tuple[str, ...],
 ) -> Iterator[tuple[Status, str]]:
     if activity is None or silent_for is None:
-        yield Status.UNKNOWN, f"nothing was reported in the last {format_duration(SPANS[-1])}"
+        yield Status.UNKNOWN, "it never reported"
         return
+    whole = format_duration(timedelta(seconds=int(silent_for.total_seconds())))
     if spec is not None and silent_for > spec.patience:
-        whole = timedelta(seconds=int(silent_for.total_seconds()))
-        yield Status.UNKNOWN, f"no report for {format_duration(whole)}, expected every {format_duration(spec.every)}"
+        yield Status.UNKNOWN, f"no report for {whole}, expected every {format_duration(spec.every)}"
+        return
+    if silent_for > SPANS[-1] and spec is None:
+        yield Status.UNKNOWN, f"no report for {whole}"
         return
     yield from _beyond(spec or _UNDECLARED, activity, span)
     if unusual:
@@ -103,13 +106,13 @@ def _troubles(
 def _beyond(spec: CollectorSpec, activity: Activity, span: timedelta) -> Iterator[tuple[Status, str]]:
     window, limits = activity.windows[span], spec.thresholds
     within = f"in the last {format_duration(span)}"
-    last = f": {activity.last_error}" if activity.last_error else ""
-    row = activity.failures_in_row
+    last = f": {activity.state.last_error}" if activity.state.last_error else ""
+    row = activity.state.failures
     if level := _level(row, limits.failures_in_row):
         yield level, f"{row} failures in a row{last}"
     rate = window.failure_rate
     if rate is not None and window.attempts >= limits.min_attempts and (level := _level(rate, limits.failure_rate)):
-        yield level, f"{window.failures} of {window.attempts} attempts failed {within}{last}"
+        yield level, f"{window.failures:.0f} of {window.attempts:.0f} attempts failed {within}{last}"
     if window.quality is not None and (level := _level(-window.quality, _negated(limits.quality))):
         yield level, f"quality {window.quality:.1f} {within}"
     if window.p95_ms is not None and (level := _level(window.p95_ms, limits.p95_ms)):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monitoring_pipeline.clock import format_duration
 from monitoring_pipeline.collection.health import CollectorHealth, collectors_health
@@ -14,8 +15,13 @@ from monitoring_pipeline.collection.spec import CollectorSpec
 from monitoring_pipeline.errors import NotFound
 from monitoring_pipeline.records import CollectionAttempt
 from monitoring_pipeline.store import history
-from monitoring_pipeline.store.collections import HABIT_DAYS, SPANS, Stretch, activities, latest
+from monitoring_pipeline.store.activity import DAY, LOOKED_BACK, SPANS, Activity, Stretch, activities
+from monitoring_pipeline.store.collections import latest
+from monitoring_pipeline.store.collectors import collector_states
 from monitoring_pipeline.store.operational import OperationalStore
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 __all__ = [
     "CollectorDetail",
@@ -26,8 +32,6 @@ __all__ = [
     "collector_views",
     "detail_document",
 ]
-
-_LOOKED_BACK = timedelta(days=HABIT_DAYS, hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +45,11 @@ class CollectorDetail:
 def collector_views(
     store: OperationalStore, published: Path, declared: Mapping[str, CollectorSpec], now: datetime
 ) -> list[CollectorHealth]:
-    """All collectors that are declared, or reported in the last seven days, the worst first. Raises StoreError."""
-    with history.connect(store, published, now=now, since=now - _LOOKED_BACK, tables=("collections",)) as connection:
-        found = activities(connection, now)
-    return collectors_health(declared, found, now)
+    """All collectors that are declared or ever reported, the worst first. Raises StoreError."""
+    with store.read() as connection:
+        states = collector_states(connection)
+    with _history(store, published, now) as history_of:
+        return collectors_health(declared, activities(history_of, states, now), now)
 
 
 def collector_detail(
@@ -57,13 +62,23 @@ def collector_detail(
     limit: int = 20,
 ) -> CollectorDetail:
     """One collector with its newest attempts since then, or of the longest window. Raises NotFound, StoreError."""
-    with history.connect(store, published, now=now, since=now - _LOOKED_BACK, tables=("collections",)) as connection:
-        found = activities(connection, now, collector)
-        attempts = latest(connection, collector, since or now - SPANS[-1], limit)
-    views = {view.collector: view for view in collectors_health(declared, found, now)}
-    if collector not in views:
-        raise NotFound("collector", collector[:200], views)
-    return CollectorDetail(views[collector], tuple(attempts))
+    with store.read() as connection:
+        states = collector_states(connection)
+    if collector not in {*declared, *states}:
+        raise NotFound("collector", collector[:200], {*declared, *states})
+    mine = {name: state for name, state in states.items() if name == collector}
+    found: dict[str, Activity] = {}
+    attempts: list[CollectionAttempt] = []
+    if mine:
+        with _history(store, published, now) as history_of:
+            found = activities(history_of, mine, now)
+            attempts = latest(history_of, collector, since or now - SPANS[-1], limit)
+    [view] = collectors_health({name: spec for name, spec in declared.items() if name == collector}, found, now)
+    return CollectorDetail(view, tuple(attempts))
+
+
+def _history(store: OperationalStore, published: Path, now: datetime) -> AbstractContextManager[DuckDBPyConnection]:
+    return history.connect(store, published, now=now, since=now - LOOKED_BACK, tables=("collections",))
 
 
 # -- as documents ------------------------------------------------------------------------------------
@@ -71,23 +86,22 @@ def collector_detail(
 
 def collector_document(view: CollectorHealth) -> dict[str, Any]:
     """One collector of a list; keys are only ever added."""
-    activity = view.activity
+    activity, state = view.activity, view.activity.state if view.activity else None
     return {
         "collector": view.collector, "source": view.source, "declared": view.spec is not None,
         "status": view.status.value, "reason": view.reason, "window": format_duration(view.span),
         "every_s": None if view.spec is None else view.spec.every.total_seconds(),
         "silent_s": None if view.silent_for is None else view.silent_for.total_seconds(),
-        "last": activity.last if activity else None,
-        "last_success": activity.last_success if activity else None,
-        "last_error": activity.last_error if activity else "",
-        "failures_in_row": activity.failures_in_row if activity else 0,
+        "first": state.first if state else None, "last": state.last if state else None,
+        "last_success": state.last_success if state else None, "last_error": state.last_error if state else "",
+        "failures_in_row": state.failures if state else 0,
         "unusual": list(view.unusual),
         "windows": {
             format_duration(span): _stretch_document(stretch, span)
             for span, stretch in (activity.windows.items() if activity else ())
         },
         "checks": {
-            check or "all": _stretch_document(stretch, timedelta(hours=24))
+            check or "all": _stretch_document(stretch, DAY)
             for check, stretch in (activity.checks.items() if activity else ())
         },
     }  # fmt: skip

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Table, delete, func, select
 
 from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.store import marks
+from monitoring_pipeline.store.collection_hours import expire_hours
 from monitoring_pipeline.store.hot import HOT
 from monitoring_pipeline.store.operational import OperationalStore
 from monitoring_pipeline.store.rollups.keeping import expire_rollups, keep_until
@@ -66,6 +67,7 @@ def expire_warehouse(warehouse_path: Path, retention: RetentionSpec, now: dateti
                 cutoff = keep_until(warehouse, name, now - kept[name])
                 old = f'DELETE FROM {name} WHERE "{column}" < {literal(cutoff)}'  # noqa: S608 - names of our own
                 deleted[name] = int(warehouse.execute(old).fetchall()[0][0])
+        deleted |= expire_hours(warehouse, now - retention.collections)
         deleted |= expire_rollups(warehouse, retention.rollups, now)
         warehouse.execute("CHECKPOINT")
     return deleted

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monitoring_pipeline.store import marks
+from monitoring_pipeline.store.collection_hours import count_hours
 from monitoring_pipeline.store.hot import HOT, copy_hot
 from monitoring_pipeline.store.operational import OperationalStore
 from monitoring_pipeline.store.warehouse import literal, open_warehouse, origin, transaction, watermarks
@@ -65,6 +66,8 @@ def _load_batch(store: OperationalStore, warehouse: DuckDBPyConnection, name: st
         # A new warehouse beside an old store: what expired cannot come any more.
         after = max(loaded, marks.read_marks(connection).expired.get(name, 0))
         count, last = copy_hot(connection, warehouse, name, HOT[name], after=after, limit=batch_rows)
+        if name == "collections" and count:
+            count_hours(warehouse, after, last)
         if last > loaded:
             _advance(warehouse, name, last)
     return count

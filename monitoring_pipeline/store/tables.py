@@ -30,6 +30,7 @@ __all__ = [
     "channel_states",
     "checks",
     "collections",
+    "collectors",
     "decisions",
     "escalations",
     "events",
@@ -209,6 +210,19 @@ collections = _log(
     Column("error", Text, nullable=False),
     Column("tags", Text, nullable=False),
     Index("collections_collector", "collector", "id"),
+)
+
+collectors = Table(
+    "collectors",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("source", String(200), nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("last_success", BigInteger),
+    Column("last_error", Text, nullable=False),
+    # Attempts that failed since the last success.
+    Column("failures", Integer, nullable=False),
 )
 
 events = _log(

@@ -35,7 +35,7 @@ def collectors() -> None:
 @collectors.command("list")
 @json_option
 def list_collectors(*, as_json: bool) -> int:
-    """Lists the collectors that are declared, or reported in the last seven days, the worst first."""
+    """Lists the collectors that are declared or ever reported, the worst first."""
     from monitoring_pipeline.cli import output
     from monitoring_pipeline.reports.collectors import collector_document
 
@@ -70,7 +70,7 @@ def _table(views: Iterable[CollectorHealth], now: datetime) -> Table:
 def _ago(view: CollectorHealth, now: datetime) -> str:
     from monitoring_pipeline.cli import output
 
-    return f"{output.since(view.activity.last, now)} ago" if view.activity is not None else "never"
+    return f"{output.since(view.activity.state.last, now)} ago" if view.activity is not None else "never"
 
 
 def _percent(failure_rate: float | None) -> str:
@@ -114,7 +114,7 @@ def _facts(view: CollectorHealth, now: datetime) -> dict[str, Any]:
     from monitoring_pipeline.cli import output
     from monitoring_pipeline.clock import format_duration
 
-    activity, spec = view.activity, view.spec
+    state, spec = view.activity.state if view.activity else None, view.spec
     return {
         "collector": view.collector,
         "source": view.source,
@@ -122,9 +122,9 @@ def _facts(view: CollectorHealth, now: datetime) -> dict[str, Any]:
         "why": view.reason,
         "expected": f"every {format_duration(spec.every)}" if spec is not None else "nobody declared it",
         "last report": _ago(view, now),
-        "last success": output.local(activity.last_success) if activity else "",
-        "failures in a row": str(activity.failures_in_row) if activity and activity.failures_in_row else "",
-        "last error": activity.last_error if activity else "",
+        "last success": output.local(state.last_success) if state else "",
+        "failures in a row": str(state.failures) if state and state.failures else "",
+        "last error": state.last_error if state else "",
         "unusual": "\n".join(view.unusual),
     }
 
@@ -136,8 +136,9 @@ def _stretches(stretches: dict[str, tuple[timedelta, Any]]) -> Table:
     for name, (span, each) in stretches.items():
         minutes = span.total_seconds() / 60
         table.add_row(
-            name, str(each.attempts), f"{each.attempts / minutes:.3g}", _percent(each.failure_rate), f"{each.rows:.0f}",
-            f"{each.rows / minutes:.4g}", output.milliseconds(each.p50_ms), output.milliseconds(each.p95_ms),
+            name, f"{each.attempts:.0f}", f"{each.attempts / minutes:.3g}", _percent(each.failure_rate),
+            f"{each.rows:.0f}", f"{each.rows / minutes:.4g}", output.milliseconds(each.p50_ms),
+            output.milliseconds(each.p95_ms),
             "" if each.quality is None else f"{each.quality:.1f}",
         )  # fmt: skip
     return table

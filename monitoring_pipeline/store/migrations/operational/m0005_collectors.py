@@ -1,4 +1,4 @@
-"""Version 4: how each collector does, as far as its last reports tell."""
+"""Version 5: how each collector does, as far as its last reports tell."""
 
 from __future__ import annotations
 
@@ -27,4 +27,4 @@ def _apply(connection: Connection) -> None:
     _metadata.create_all(connection)
 
 
-migration = Migration(4, "collectors", _apply)
+migration = Migration(5, "collectors", _apply)

@@ -1,4 +1,4 @@
-"""Version 4: what collectors reported, by the hour."""
+"""Version 5: what collectors reported, by the hour."""
 
 from __future__ import annotations
 
@@ -33,4 +33,4 @@ def _apply(connection: DuckDBPyConnection) -> None:
         connection.execute(statement)
 
 
-migration = Migration(4, "collection_hours", _apply)
+migration = Migration(5, "collection_hours", _apply)

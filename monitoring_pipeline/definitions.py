@@ -12,15 +12,21 @@ import dagster as dg
 
 from assets import health_checks, history, rollups, sla, sources
 from monitoring_pipeline.app import Monitoring
-from sensors import alerts, dagster_events, escalations, run_failures
+from sensors import alerts, dagster_events, escalations, reports, run_failures
 
 __all__ = ["build_defs", "defs"]
 
 OWN_JOBS = (
-    health_checks.health_checks_job, history.history_job, history.retention_job, rollups.daily_rollups_job,
-    sla.sla_job, sla.sla_days_job,
-    alerts.alert_job, escalations.escalation_job,
-)  # fmt: skip
+    health_checks.health_checks_job,
+    history.history_job,
+    history.retention_job,
+    rollups.daily_rollups_job,
+    sla.sla_job,
+    sla.sla_days_job,
+    alerts.alert_job,
+    escalations.escalation_job,
+    reports.report_job,
+)
 
 
 def build_defs(monitoring: Monitoring, *, with_sources: bool = True) -> dg.Definitions:
@@ -49,7 +55,13 @@ def build_defs(monitoring: Monitoring, *, with_sources: bool = True) -> dg.Defin
             sla.sla_schedule,
             sla.sla_days_schedule,
         ],
-        sensors=[alerts.alerts, escalations.escalations, dagster_events.dagster_events, run_failures.run_failures],
+        sensors=[
+            alerts.alerts,
+            escalations.escalations,
+            dagster_events.dagster_events,
+            reports.reports,
+            run_failures.run_failures,
+        ],
         resources={"monitoring": monitoring},
         executor=dg.in_process_executor,
     )

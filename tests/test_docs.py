@@ -57,6 +57,13 @@ def test_the_readmes_alerting_loads_without_a_warning(tmp_path: Path) -> None:
     assert config.alerting.channels
 
 
+def test_the_configuration_of_the_page_on_reports_loads(tmp_path: Path) -> None:
+    (tmp_path / "monitoring.yaml").write_text(blocks(ROOT / "docs" / "reports.md", "yaml")[0])
+    config = load_config(tmp_path / "monitoring.yaml", environ={})
+    assert config.warnings == ()
+    assert list(config.reports) == ["weekly", "orders-daily"]
+
+
 def test_the_configuration_of_the_page_on_collectors_loads(tmp_path: Path) -> None:
     (tmp_path / "monitoring.yaml").write_text(blocks(ROOT / "docs" / "collection.md", "yaml")[0])
     config = load_config(tmp_path / "monitoring.yaml", environ={})

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from monitoring_pipeline.alerting.run import Alerting, Facts
     from monitoring_pipeline.app.collection import Collecting
     from monitoring_pipeline.app.quality import Quality
+    from monitoring_pipeline.app.reporting import Reporting
     from monitoring_pipeline.app.sla import Sla
     from monitoring_pipeline.checks.run import Room, Served
     from monitoring_pipeline.reports import Overview
@@ -316,6 +317,13 @@ class Monitoring:
             states.make_due(connection, key, to_us(now))
 
     # -- what hangs here by its name -----------------------------------------------------------------
+
+    @cached_property
+    def reporting(self) -> Reporting:
+        """The doors for reports about a day, a week or a month."""
+        from monitoring_pipeline.app.reporting import Reporting
+
+        return Reporting(self)
 
     @cached_property
     def collection(self) -> Collecting:

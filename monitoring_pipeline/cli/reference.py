@@ -96,6 +96,20 @@ SHAPES: Mapping[str, Mapping[str, str]] = {
         "description": "what the source is",
         "...": "and all keys of a source of `sources list`",
     },
+    "report": {
+        "installation": "its name",
+        "scope": "system, component or source",
+        "subject": "what it is about",
+        "title": "subject and period, in words",
+        "period": "kind, name (such as 2026-W48), start, end, timezone",
+        "made": "when",
+        "complete": "whether the period was over",
+        "sections": (
+            "availability, promises, alerts, response, quality, events, collection, watching; of each: title, text, "
+            "absent (why there is nothing, or null), facts (name, unit, value, before), tables (title, columns (name, "
+            "unit), rows, left_out)"
+        ),
+    },
     "sources check": {
         "results": (
             "source, check, kind, status, message, started, finished, response_time_ms, attempts, errors, warnings, "

@@ -107,6 +107,7 @@ def _epilog() -> str:
         "sources": f"{_COMMANDS}.sources:sources",
         "collectors": f"{_COMMANDS}.collectors:collectors",
         "quality": f"{_COMMANDS}.quality:quality",
+        "report": f"{_COMMANDS}.report:report",
         "alerts": f"{_COMMANDS}.alerts:alerts",
         "silences": f"{_COMMANDS}.silences:silences",
         "maintenance": f"{_COMMANDS}.maintenance:maintenance",

@@ -59,6 +59,8 @@ class _Targets:
         for name, person in self._entries("people"):
             self._person(name, person)
         self._fallbacks()
+        for _, report in self._entries("reports"):
+            self._report(report)
 
     def _entries(self, section: str) -> Iterator[tuple[str, Fields]]:
         for name, node in self.document.named[section].values.items():
@@ -137,6 +139,14 @@ class _Targets:
             mark = self.document.named["people"].keys[name]
             wanted = " or ".join(f"`{key}`" for key in sorted(addressed)) or "an address, and a channel for it"
             self.problems.warn(mark, f"no channel reaches the person {name!r}: give {wanted}")
+
+    def _report(self, report: Fields) -> None:
+        """A report goes out through a channel of kind email."""
+        self._names(report.values.get("channel"), "channels")
+        for channel in texts_in(report.values.get("channel")):
+            kind = self._kinds.get(channel.text)
+            if kind is not None and kind.model_fields["kind"].default != "email":
+                self.problems.add(channel.mark, f"{quoted(channel)} is no email channel: reports are sent by e-mail")
 
     def _fallbacks(self) -> None:
         graph: dict[str, list[str]] = {}

@@ -47,6 +47,7 @@ __all__ = [
     "results",
     "runners",
     "samples",
+    "sent_reports",
     "silences",
     "sources",
     "status_changes",
@@ -491,4 +492,16 @@ ledger = Table(
     Column("revokes", BigInteger),
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+)
+
+sent_reports = Table(
+    "sent_reports",
+    metadata,
+    # The report and its period: sent once, however often somebody tries.
+    Column("key", String(400), primary_key=True),
+    Column("attempts", Integer, nullable=False),
+    # Not before; while somebody sends it, the end of the lease.
+    Column("due", BigInteger, nullable=False),
+    Column("sent", BigInteger),
+    Column("error", Text, nullable=False),
 )

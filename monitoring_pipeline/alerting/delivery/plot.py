@@ -14,7 +14,7 @@ import structlog
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["series_png"]
+__all__ = ["drawing", "plain_text", "series_png"]
 
 log = structlog.get_logger(__name__)
 _WIDTH, _HEIGHT, _DPI = 6.4, 2.2, 100
@@ -23,7 +23,8 @@ _TITLE = 80
 _LARGEST = 1e300
 _LINE, _LIMIT, _FIRING, _INK = "#2563eb", "#b91c1c", "#fecaca", "#374151"
 _AROUND = timedelta(minutes=5)
-_drawing = threading.Lock()
+drawing = threading.Lock()
+"""Held while something is drawn: fonts are shared, and not made for several threads."""
 
 
 def series_png(
@@ -44,7 +45,7 @@ def series_png(
     if not shown:
         return None
     try:
-        with _drawing:  # fonts are shared, and not made for several threads
+        with drawing:
             return _drawn(title, shown, unit, threshold, since)
     except Exception as error:
         log.warning("a picture of a series cannot be drawn", error=f"{type(error).__name__}: {error}")
@@ -68,7 +69,7 @@ def _thinned(values: list[tuple[datetime, float]]) -> list[tuple[datetime, float
     return kept
 
 
-def _literal(text: str) -> str:
+def plain_text(text: str) -> str:
     """A text in which matplotlib finds no formula, and no character that its font lacks."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
@@ -95,7 +96,7 @@ def _drawn(
         axes.axvspan(begin, values[-1][0], color=_FIRING, alpha=0.5, linewidth=0)  # type: ignore[arg-type]
     if values[0][0] == values[-1][0]:
         axes.set_xlim(values[0][0] - _AROUND, values[0][0] + _AROUND)  # type: ignore[arg-type]
-    _dress(axes, _literal(title), _literal(unit))
+    _dress(axes, plain_text(title), plain_text(unit))
     picture = io.BytesIO()
     figure.savefig(picture, format="png", metadata={"Software": None})
     return picture.getvalue()

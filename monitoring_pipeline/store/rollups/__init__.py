@@ -10,6 +10,7 @@ from monitoring_pipeline.store.rollups.keeping import expire_rollups, keep_until
 from monitoring_pipeline.store.rollups.levels import DAY, HOUR, LEVELS, MINUTE, WEEK, Level, level_for
 from monitoring_pipeline.store.rollups.reading import (
     executions,
+    found,
     response_series,
     series,
     series_query,
@@ -27,6 +28,7 @@ __all__ = [
     "Level",
     "executions",
     "expire_rollups",
+    "found",
     "keep_until",
     "level_for",
     "rebuild",

@@ -20,7 +20,7 @@ from monitoring_pipeline.store.warehouse import aware, literal
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["executions", "response_series", "series", "series_query", "totals", "uptime", "volume"]
+__all__ = ["executions", "found", "response_series", "series", "series_query", "totals", "uptime", "volume"]
 
 # Built from names and escaped literals of our own only.
 # ruff: noqa: S608
@@ -31,7 +31,7 @@ _COUNTS = ("healthy", "warning", "critical", "unknown", "gap_slots")
 
 def series(
     connection: DuckDBPyConnection,
-    source: str | None,
+    source: str | Sequence[str] | None,
     metric: str | None,
     since: datetime,
     until: datetime,
@@ -41,9 +41,9 @@ def series(
 ) -> list[dict[str, Any]]:
     """What was measured in the buckets that touch [since, until), by series and time; empty ones are left out.
 
-    Of one `source`, `metric` and `check`, or of all where None. Without a `level` it is that of `level_for`. Keys:
-    source, check, metric, start, count, avg, min, max, earliest, latest (values), p50, p95, p99, and outliers (None
-    where there is no day before to tell them by). Needs the view `samples`.
+    Of one `source` (or several), `metric` and `check`, or of all where None. Without a `level` it is that of
+    `level_for`. Keys: source, check, metric, start, count, avg, min, max, earliest, latest (values), p50, p95, p99,
+    and outliers (None where there is no day before to tell them by). Needs the view `samples`.
     """
     query = series_query(connection, source, metric, since, until, check=check, level=level)
     return _rows(connection, f"{query} ORDER BY ALL")
@@ -51,7 +51,7 @@ def series(
 
 def series_query(
     connection: DuckDBPyConnection,
-    source: str | None,
+    source: str | Sequence[str] | None,
     metric: str | None,
     since: datetime,
     until: datetime,
@@ -99,7 +99,7 @@ def response_series(
 
 def totals(
     connection: DuckDBPyConnection,
-    source: str | None,
+    source: str | Sequence[str] | None,
     metric: str | None,
     since: datetime,
     until: datetime,
@@ -107,14 +107,16 @@ def totals(
     check: str | None = None,
     quantiles: bool = True,
 ) -> list[dict[str, Any]]:
-    """What was measured on the UTC days that touch [since, until), a row per series, in their order.
+    """What was measured in [since, until), a row per series, in their order.
 
     Keys: source, check, metric, count, avg, min, max, earliest, latest, outliers, and with `quantiles` p50, p95, p99,
     which are right to one percent. Merging quantiles of all series takes seconds: leave them out where none is shown.
-    Needs the view `samples`.
+    Those of parts of a UTC day come from the points, as long as they are kept. Needs the view `samples`.
     """
-    chosen, first = Chosen(connection, source, metric, check), DAY.floor(since)
-    days = chosen.values(DAY, first, until) if quantiles else chosen.exact_values(first, until)
+    if since >= until:
+        return []
+    chosen = Chosen(connection, source, metric, check)
+    days = chosen.days_of(since, until) if quantiles else chosen.exact_values(since, until)
     merged = values.from_days(days, values.SERIES, "NULL::TIMESTAMP", quantiles=quantiles)
     more = ", p50, p95, p99" if quantiles else ""
     return _rows(
@@ -140,7 +142,7 @@ def volume(
 
 def executions(
     connection: DuckDBPyConnection,
-    source: str | None,
+    source: str | Sequence[str] | None,
     since: datetime,
     until: datetime,
     *,
@@ -162,6 +164,29 @@ def executions(
     )
 
 
+def found(
+    connection: DuckDBPyConnection, source: str | Sequence[str] | None, since: datetime, until: datetime
+) -> list[dict[str, Any]]:
+    """What checks found in [since, until), which are whole minutes, a row per source, by its id.
+
+    Keys: source, checks (how many there were), those of `executions`, and availability, as `queries.uptime` has it.
+    `unknown_s` is the mean of the checks. Needs the views `results` and `gaps`.
+    """
+    if since >= until:
+        return []
+    pieces = Chosen(connection, source).exact_executions(since, until)
+    sums = ", ".join(f"sum({name})::BIGINT AS {name}" for name in counted.COUNTED)
+    rows = _rows(
+        connection,
+        f"""
+        SELECT source, count(DISTINCT check_id) AS checks, {sums},
+               sum(unknown_s) / count(DISTINCT check_id) AS unknown_s
+        FROM ({pieces}) GROUP BY source ORDER BY source
+        """,
+    )
+    return [row | {"availability": _availability(row)} for row in rows]
+
+
 def uptime(
     connection: DuckDBPyConnection, source: str | None, since: datetime, until: datetime, check: str | None = None
 ) -> list[dict[str, Any]]:
@@ -170,16 +195,18 @@ def uptime(
     built = chosen.built("results", (DAY, HOUR))
     sums: dict[str, dict[str, Any]] = {}
     for level, start, end in cover(since, until, built):
-        for row in _uptime(chosen, level, start, end):
+        for row in _uptime(chosen, source, level, start, end):
             into = sums.setdefault(row["source"], dict.fromkeys(_COUNTS, 0))
             for name in _COUNTS:
                 into[name] += row[name]
     return [{"source": name, **sums[name], "availability": _availability(sums[name])} for name in sorted(sums)]
 
 
-def _uptime(chosen: Chosen, level: Level | None, start: datetime, end: datetime) -> list[dict[str, Any]]:
+def _uptime(
+    chosen: Chosen, source: str | None, level: Level | None, start: datetime, end: datetime
+) -> list[dict[str, Any]]:
     if level is None:
-        return queries.uptime(chosen.connection, chosen.source, start, end, chosen.check)
+        return queries.uptime(chosen.connection, source, start, end, chosen.check)
     sums = ", ".join(f"sum({name})::BIGINT AS {name}" for name in _COUNTS[:-1])
     return _rows(
         chosen.connection,

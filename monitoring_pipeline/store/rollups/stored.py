@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -26,10 +26,10 @@ _TICK = timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class Chosen:
-    """The series or checks a question is about: None stands for all."""
+    """The series or checks a question is about: None stands for all. `source` is one id or several."""
 
     connection: DuckDBPyConnection
-    source: str | None = None
+    source: str | Sequence[str] | None = None
     metric: str | None = None
     check: str | None = None
 
@@ -63,17 +63,31 @@ class Chosen:
             parts.append(f"SELECT {values.SERIES}, bucket, {', '.join(values.EXACT)} FROM ({buckets})")
         return _together(parts)
 
+    def days_of(self, start: datetime, end: datetime) -> str:
+        """A query for day buckets that together cover [start, end) and no more, with sketches."""
+        parts = [
+            self._stored_values(level, since, until)
+            if level
+            else values.from_points(DAY, self._points(since, until), self._fences(until), values.SERIES)
+            for level, since, until in cover(start, end, self.built("samples", [DAY]))
+        ]
+        return _together(parts)
+
     def executions(self, level: Level, start: datetime, end: datetime) -> str:
         """A query for buckets of what checks found in [start, end); `start` begins one."""
         newest = self._newest("results", level, start, end)
         parts = [self.stored_executions(level, start, newest)] if start < newest else []
         if newest < end:
-            pieces = [
-                self._counted_executions(since, until) if finer is None else self.stored_executions(finer, since, until)
-                for finer, since, until in cover(newest, end, self.built("results"))
-            ]
-            parts.append(executions.merged(level, _together(pieces), executions.CHECK))
+            parts.append(executions.merged(level, self.exact_executions(newest, end), executions.CHECK))
         return _together(parts)
+
+    def exact_executions(self, start: datetime, end: datetime) -> str:
+        """A query for buckets of several widths that together cover [start, end), which are whole minutes."""
+        pieces = [
+            self._counted_executions(since, until) if level is None else self.stored_executions(level, since, until)
+            for level, since, until in cover(start, end, self.built("results"))
+        ]
+        return _together(pieces)
 
     def _counted_executions(self, start: datetime, end: datetime) -> str:
         only = self._only(metric=False)
@@ -121,11 +135,13 @@ class Chosen:
         return f"series IN ({', '.join(str(number) for (number,) in rows)})" if rows else "false"
 
     def _only(self, *, metric: bool = True) -> str:
-        wanted = {"source": self.source, "check_id": self.check, "metric": self.metric if metric else None}
-        return (
-            " AND ".join([f"{name} = {literal(value)}" for name, value in wanted.items() if value is not None])
-            or "true"
-        )
+        conditions = []
+        if self.source is not None:
+            ids = (self.source,) if isinstance(self.source, str) else self.source
+            conditions.append(f"source IN ({', '.join(map(literal, ids))})" if ids else "false")
+        wanted = {"check_id": self.check, "metric": self.metric if metric else None}
+        conditions += [f"{name} = {literal(value)}" for name, value in wanted.items() if value is not None]
+        return " AND ".join(conditions) or "true"
 
     @cached_property
     def _published(self) -> bool:

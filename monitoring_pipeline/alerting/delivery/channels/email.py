@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from email.headerregistry import Address
 from email.message import EmailMessage
 from ipaddress import ip_address
@@ -24,7 +24,7 @@ from monitoring_pipeline.reach.connection import tls_context
 if TYPE_CHECKING:
     import aiosmtplib
 
-__all__ = ["EmailChannel"]
+__all__ = ["EmailAddress", "EmailChannel"]
 
 _PORTS = {"tls": 465, "starttls": 587, "none": 25}
 _PICTURE_SHARE = 0.4
@@ -43,6 +43,7 @@ def _listed(value: Any) -> Any:
 
 
 EmailAddress = Annotated[str, AfterValidator(_checked)]
+"""An address such as alerts@example.com or Alerts <alerts@example.com>."""
 
 
 class EmailChannel(Channel):
@@ -131,13 +132,17 @@ mail-relay:
         )  # fmt: skip
         subject, picture = await self._picture(message, context)
         mail = await asyncio.to_thread(letter.build, picture, subject)
+        detail = await self.deliver(mail, recipients)
+        first = (context.reference or {}).get("message_id") or letter.id
+        return Sent(code=250, detail=detail, reference={"message_id": first})
+
+    async def deliver(self, mail: EmailMessage, recipients: Sequence[Address]) -> str:
+        """Gives any e-mail to the server; its answer, and who was refused. Raises Undelivered."""
         try:
             refused, answer = await self._hand_over(mail, [address.addr_spec for address in recipients])
         except Exception as error:
             raise self._undelivered(error) from error
-        detail = " ".join([*_refusals(refused), wording.one_line(answer, _SHOWN)])
-        first = (context.reference or {}).get("message_id") or letter.id
-        return Sent(code=250, detail=detail, reference={"message_id": first})
+        return " ".join([*_refusals(refused), wording.one_line(answer, _SHOWN)])
 
     async def _picture(self, message: Message, context: SendContext) -> tuple[str, bytes | None]:
         """The picture of the first alert that has a series. Neither an error nor its time may cost the message."""

@@ -1,0 +1,1 @@
+"""One question per file; `run.SECTIONS` has their order."""

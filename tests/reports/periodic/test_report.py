@@ -1,0 +1,180 @@
+"""A report says what history says, and says plainly what nobody knows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from monitoring_pipeline.app import Monitoring
+from monitoring_pipeline.errors import NotFound
+from monitoring_pipeline.reports.periodic import Report, run
+from monitoring_pipeline.reports.periodic.document import Column, Fact, Section, Table
+from monitoring_pipeline.reports.periodic.flat import CSV_COLUMNS, as_document, to_csv, to_json
+from monitoring_pipeline.reports.periodic.html import to_html
+from monitoring_pipeline.reports.periodic.markdown import to_markdown
+from monitoring_pipeline.reports.periodic.wording import shown
+from monitoring_pipeline.store import queries
+from tests.reports.periodic.conftest import NOW
+
+
+@pytest.fixture(scope="module")
+def weekly(lived: Monitoring) -> Report:
+    return lived.reporting.make(lived.reporting.period("week"))
+
+
+def facts(section: Section) -> dict[str, object]:
+    return {fact.name: fact.value for fact in section.facts}
+
+
+def rows(section: Section, table: int = 0) -> dict[str, dict[str, object]]:
+    found = section.tables[table]
+    return {row[0]: {c.name: v for c, v in zip(found.columns, row, strict=True)} for row in found.rows}
+
+
+def test_availability_is_that_of_the_rows_with_unknown_time_apart(lived: Monitoring, weekly: Report):
+    section = weekly.sections["availability"]
+    found = rows(section)
+    with lived.history(tables=("results", "gaps")) as history:
+        (bad,) = queries.uptime(history, "bad", weekly.period.start, weekly.period.end)
+    assert found["bad"]["available"] == pytest.approx(bad["availability"])
+    assert found["bad"]["critical"] == 7 * 4
+    assert (found["Good <one>"]["available"], found["bad"]["before"]) == (100, 100)
+    assert found["dark"]["available"] is None
+    assert found["dark"]["unknown"] == (weekly.period.end - weekly.period.start).total_seconds()
+    assert next(iter(found)) == "dark"
+    assert facts(section)["unknown time"] == pytest.approx(100 / 3)
+    assert "1 of 3 sources: bad" in section.text
+
+
+def test_the_other_sections_tell_what_there_is(weekly: Report):
+    assert list(weekly.sections) == list(run.SECTIONS)
+    response = weekly.sections["response"]
+    assert "bad / web (3.0 times)" in response.text
+    assert rows(response)["bad / web"]["p50"] == pytest.approx(300, rel=0.03)
+    assert rows(response)["bad / web"]["answers"] == 334
+    promises = rows(weekly.sections["promises"])
+    assert (promises["there"]["kept"], promises["there"]["in"]) == ("no", "2026-W13")
+    assert promises["there"]["attained"] == pytest.approx(100 * (1 - 14 / 167))
+    assert facts(weekly.sections["promises"])["failures"] == 7
+    assert facts(weekly.sections["promises"])["time to recover (MTTR)"] == 7200
+    assert weekly.sections["quality"].absent
+    assert weekly.sections["collection"].absent
+    assert facts(weekly.sections["alerts"])["alerts"] == 0
+    assert facts(weekly.sections["watching"])["slots without a result"] == 768
+    assert {name for name, each in weekly.sections.items() if each.pictures} == {"availability", "response"}
+    assert all(each.png.startswith(b"\x89PNG") for s in weekly.sections.values() for each in s.pictures)
+
+
+def test_a_source_and_a_component_have_reports_of_their_own(lived: Monitoring):
+    day = lived.reporting.period("day", NOW.date())
+    source = lived.reporting.make(day, source="good")
+    assert source.title == "Good <one>: Tuesday, 31 March 2026"
+    assert not source.is_complete
+    assert "so far" in to_markdown(source)
+    assert list(rows(source.sections["availability"])) == ["Good <one>"]
+    assert "Nothing was promised" in source.sections["promises"].text
+    data = lived.reporting.make(lived.reporting.period("month", NOW.date()), component="data")
+    assert set(rows(data.sections["availability"])) == {"bad", "dark"}
+    assert data.sections["response"].tables[0].rows[0][0] == "bad / web"
+    with pytest.raises(NotFound, match="did you mean 'good'"):
+        lived.reporting.make(day, source="goood")
+    with pytest.raises(NotFound):
+        lived.reporting.make(day, component="nope")
+
+
+def test_before_anything_happened_every_section_says_so(lived: Monitoring):
+    early = lived.reporting.make(lived.reporting.period("month", NOW.date().replace(year=2020)))
+    for name in ("availability", "response", "quality", "events", "collection"):
+        assert early.sections[name].absent, name
+    assert to_html(early).count("<h2") == len(run.SECTIONS)
+
+
+def test_one_broken_section_costs_no_other(lived: Monitoring, monkeypatch: pytest.MonkeyPatch):
+    def broken(material: object) -> Section:
+        raise ValueError("no such column")
+
+    monkeypatch.setattr(run.SECTIONS["alerts"], "section", broken)
+    report = lived.reporting.make(lived.reporting.period("day"))
+    assert "ValueError: no such column" in report.sections["alerts"].absent
+    assert report.sections["availability"].tables
+
+
+class Page(HTMLParser):
+    """Collects what a page shows and what it would fetch, and sees that tags end in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text: list[str] = []
+        self.addresses: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.addresses += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_the_page_is_whole_escaped_and_fetches_nothing(weekly: Report):
+    html = to_html(weekly)
+    page = Page(html)
+    assert not page.open
+    assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
+    assert len(page.addresses) == 2
+    assert "<one>" not in html
+    assert "Good <one>" in "".join(page.text)
+    assert "Shop & Co: 23 to 29 March 2026 (week 13)" in "".join(page.text)
+
+
+def test_markdown_has_tables_whose_rows_are_as_wide_as_their_heads(weekly: Report):
+    text = to_markdown(weekly)
+    blocks = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    assert len(blocks) >= 4
+    for block in blocks:
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
+    assert "Good \\<one\\>" in text
+
+
+def test_json_and_csv_have_the_same_figures(weekly: Report):
+    document = json.loads(to_json(weekly))
+    assert document == as_document(weekly)
+    assert document["period"]["start"] == "2026-03-22T23:00:00Z"
+    lines = list(csv.DictReader(io.StringIO(to_csv(weekly))))
+    assert tuple(lines[0]) == CSV_COLUMNS
+    available = {line["row"]: line["value"] for line in lines if line["figure"] == "available"}
+    assert float(available["bad"]) == rows(weekly.sections["availability"])["bad"]["available"]
+    assert available["dark"] == ""
+
+
+def test_a_spreadsheet_runs_nothing_of_a_csv(weekly: Report):
+    evil = Section("Evil", facts=[Fact("=1+1", 1)], tables=[Table("", [Column("a"), Column("b")], [["@x", -1.5]])])
+    text = to_csv(replace(weekly, sections={"evil": evil}))
+    assert "'=1+1" in text
+    assert "'@x" in text
+    assert ",-1.5" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (99.9996, "percent", "99.9996 %"), (99.99999999, "percent", "99.99999999 %"), (100, "percent", "100 %"),
+        (0.0, "percent", "0 %"), (0.0004, "percent", "0.0004 %"), (98.123, "percent", "98.12 %"),
+        (None, "percent", "-"), (0.5, "seconds", "< 1 s"), (90061, "seconds", "1 d 1 h"), (7200, "seconds", "2 h"),
+        (42.123, "ms", "42.1 ms"), (2500, "ms", "2.5 s"), (12345, "number", "12,345"), (1.5, "number", "1.5"),
+        (NOW, "moment", "Tue 31 Mar 10:00"), ("two\nlines", "text", "two lines"),
+    ],
+)  # fmt: skip
+def test_values_are_never_rounded_to_all_or_nothing(value, unit, text):
+    assert shown(value, unit, "Europe/Berlin") == text

@@ -61,11 +61,11 @@ class Sla:
         from monitoring_pipeline.analysis.sla.burning import burn_samples, note_burning
 
         room = self.room()
-        samples = burn_samples(room, self._monitoring.clock())
-        self._monitoring.report(samples)
+        burning = burn_samples(room, self._monitoring.clock())
+        self._monitoring.report(burning.samples)
         # Afterwards: killed in between, the samples come once more, and no end of an episode is missed.
-        note_burning(room, samples)
-        return len(samples)
+        note_burning(room, burning)
+        return len(burning.samples)
 
     def reliability(self, start: datetime, end: datetime) -> ReliabilityView:
         """How often things failed and how long that lasted, per source, component and in all."""

@@ -8,15 +8,16 @@ what it is after corrections. A day's row is replaced as a whole, so computing i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from monitoring_pipeline.clock import to_us
+from monitoring_pipeline.clock import from_us, to_us
 from monitoring_pipeline.store.tables import alerts
 from monitoring_pipeline.store.warehouse import aware, literal, open_warehouse, transaction
 
@@ -275,11 +276,27 @@ def read_days(
     only = "true" if objectives is None else _any_of("objective", objectives)
     rows = connection.execute(
         f"""
-        SELECT {_COLUMNS} FROM warehouse.sla_days
-        WHERE start >= {literal(start)} AND "end" <= {literal(end)} AND {only} ORDER BY start, objective, subject
+        SELECT objective, scope, subject, day, epoch_us(start), epoch_us("end"), unit, good, bad, unknown, excluded,
+               m_good, m_bad, m_unknown, m_excluded, fingerprint, ledger, gap, epoch_us(computed)
+        FROM warehouse.sla_days
+        WHERE start >= {literal(start)} AND "end" <= {literal(end)} AND {only}
+        ORDER BY sla_days.start, objective, subject
         """
     ).fetchall()
-    return [_day_row(row) for row in rows]
+    # There are many rows and few moments: each is made once.
+    moments = _Moments()
+    return [_day_row(row, moments) for row in rows]
+
+
+def _day_row(row: Sequence[Any], moments: Mapping[int, datetime]) -> DayRow:
+    values = [*row[:4], moments[row[4]], moments[row[5]], *row[6:18], moments[row[18]]]
+    return DayRow(*values)
+
+
+class _Moments(dict[int, datetime]):
+    def __missing__(self, microseconds: int) -> datetime:
+        moment = self[microseconds] = from_us(microseconds)
+        return moment
 
 
 def write_days(path: Path, rows: Sequence[DayRow], now: datetime) -> None:
@@ -295,13 +312,7 @@ def write_days(path: Path, rows: Sequence[DayRow], now: datetime) -> None:
             warehouse.execute(f"INSERT INTO sla_days ({_COLUMNS}) VALUES {values}")
 
 
-def _day_row(row: Sequence[Any]) -> DayRow:
-    values: list[Any] = [aware(value) if isinstance(value, datetime) else value for value in row]
-    return DayRow(*values)
-
-
-def _fields(row: DayRow) -> tuple[Any, ...]:
-    return astuple(row)
+_fields = attrgetter(*(field.name for field in fields(DayRow)))
 
 
 def _values(*values: Any) -> str:

@@ -1,14 +1,16 @@
 """Burn rates as samples, for rules: `burn.OBJECTIVE.WINDOW` on the sources that use the budget up.
 
 Where sources share a budget it is those that were bad themselves which carry the burn rate of the whole. A source
-whose budget does not burn has no samples; the one that ends an episode is zero, so an alert is over with it.
+whose budget does not burn has no samples; the one that ends an episode is zero, so an alert is over with it. A rate
+that stays as it is, as that of three days does for long, is told again every ten minutes.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from monitoring_pipeline.analysis.objective import Promise
@@ -17,52 +19,78 @@ from monitoring_pipeline.analysis.sla.budget import BURN_WINDOWS, burn_rate
 from monitoring_pipeline.analysis.sla.evidence import Surroundings, views_of
 from monitoring_pipeline.analysis.sla.room import Room
 from monitoring_pipeline.analysis.sla.standing import burn_accounts
-from monitoring_pipeline.clock import format_duration
+from monitoring_pipeline.clock import format_duration, from_us, to_us
 from monitoring_pipeline.records import Sample
 from monitoring_pipeline.store import states
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["burn_samples", "note_burning"]
+__all__ = ["Burning", "burn_samples", "note_burning"]
 
-_BURNING = "sla.burning"
-
-
-def burn_samples(room: Room, now: datetime) -> list[Sample]:
-    """The samples to report now. Whoever reported them calls `note_burning`; killed before, they come once more."""
-    if not room.promises:
-        return []
-    with room.store.read() as connection:
-        before = _noted(states.get_meta(connection, _BURNING))
-    around = room.surroundings(now)
-    with room.history(now, views_of(room.promises, exact=False)) as connection:
-        rates = dict(_rates(connection, around, room.promises, now))
-    burning = {key for key, found in rates.items() if any(rate for rate in found if rate)}
-    return [
-        Sample(source, f"burn.{objective}.{format_duration(window)}", now, round(rate, 6), "", "sla")
-        for objective, source in sorted(burning | (before & set(rates)))
-        for window, rate in zip(BURN_WINDOWS, rates[objective, source], strict=True)
-        if rate is not None
-    ]
-
-
-def note_burning(room: Room, samples: Iterable[Sample]) -> None:
-    """Keeps what burns, so that its end is told too."""
-    burning = {(sample.metric.split(".", 1)[1].rsplit(".", 1)[0], sample.source) for sample in samples if sample.value}
-    text = json.dumps(sorted(burning))
-    with room.store.read() as connection:
-        if states.get_meta(connection, _BURNING) in (text, *(() if burning else (None,))):
-            return
-    with room.store.write() as connection:
-        states.set_meta(connection, _BURNING, text)
-
-
-def _noted(text: str | None) -> set[tuple[str, str]]:
-    return {(objective, source) for objective, source in json.loads(text or "[]")}
-
+_NOTES = "sla.burning"
+_AGAIN = timedelta(minutes=10)
+_SAME = 0.01
 
 Rates = Sequence[float | None]
+Notes = dict[str, tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class Burning:
+    """Samples to report, and what to note once they are: when each series was told last, and what."""
+
+    samples: Sequence[Sample] = ()
+    notes: Notes = field(default_factory=dict)
+
+
+def burn_samples(room: Room, now: datetime) -> Burning:
+    """What to report now. Whoever did calls `note_burning`; killed before, the same comes once more."""
+    if not room.promises:
+        return Burning()
+    with room.store.read() as connection:
+        told = _read(states.get_meta(connection, _NOTES))
+    with room.history(now, views_of(room.promises, exact=False)) as connection:
+        found = dict(_rates(connection, room.surroundings(now), room.promises, now))
+    return _news(found, told, now)
+
+
+def _news(found: Mapping[tuple[str, str], Rates], told: Notes, now: datetime) -> Burning:
+    samples, notes = [], {}
+    for (objective, source), rates in found.items():
+        for window, rate in zip(_WINDOWS, rates, strict=True):
+            metric = f"burn.{objective}.{window}"
+            key, last = f"{source} {metric}", told.get(f"{source} {metric}")
+            if rate is None or (not rate and last is None):
+                continue
+            if last is None or _moved(last, rate, now):
+                samples.append(Sample(source, metric, now, round(rate, 6), "", "sla"))
+                last = (to_us(now), rate)
+            if rate:
+                notes[key] = last
+    return Burning(samples, notes)
+
+
+_WINDOWS = [format_duration(window) for window in BURN_WINDOWS]
+
+
+def _moved(last: tuple[int, float], rate: float, now: datetime) -> bool:
+    at, before = last
+    return abs(rate - before) > _SAME * before or not rate or not from_us(at) <= now < from_us(at) + _AGAIN
+
+
+def note_burning(room: Room, burning: Burning) -> None:
+    """Keeps what was told, so that it is not told again at once, and that its end is."""
+    text = json.dumps(burning.notes, separators=(",", ":"), sort_keys=True)
+    with room.store.read() as connection:
+        if (states.get_meta(connection, _NOTES) or "{}") == text:
+            return
+    with room.store.write() as connection:
+        states.set_meta(connection, _NOTES, text)
+
+
+def _read(text: str | None) -> Notes:
+    return {key: (int(at), float(rate)) for key, (at, rate) in json.loads(text or "{}").items()}
 
 
 def _rates(

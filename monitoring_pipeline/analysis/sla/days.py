@@ -57,18 +57,18 @@ class Currency:
     def holds(self, row: DayRow, promise: Promise) -> bool:
         """Whether a row says what computing the day now would say."""
         return row.fingerprint == promise.fingerprint and not any(
-            self._corrected(row, source) or self._blind(row, source) for source in promise.sources
-        )
-
-    def _corrected(self, row: DayRow, source: str) -> bool:
-        entries = self.ledger.get(source, ())
-        return any(e.number > row.ledger and e.start < row.end and e.end > row.start for e in entries)
-
-    def _blind(self, row: DayRow, source: str) -> bool:
-        gaps = self.gaps.get(source, ())
-        return any(
-            gap.id > row.gap and from_us(gap.start) < row.end and from_us(gap.end) >= row.start for gap in gaps
+            self._moved(row, source) for source in promise.sources
         )  # fmt: skip
+
+    def _moved(self, row: DayRow, source: str) -> bool:
+        """Whether somebody corrected the day, or a gap in it turned up, after it was computed."""
+        for entry in self.ledger.get(source, ()):
+            if entry.number > row.ledger and entry.start < row.end and entry.end > row.start:
+                return True
+        for gap in self.gaps.get(source, ()):
+            if gap.id > row.gap and from_us(gap.start) < row.end and from_us(gap.end) >= row.start:
+                return True
+        return False
 
 
 def currency(

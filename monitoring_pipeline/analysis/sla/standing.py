@@ -251,7 +251,7 @@ class _Parts:
 
 
 def _pair(row: DayRow) -> Pair:
-    return Pair(
-        Account(row.m_good, row.m_bad, row.m_unknown, row.m_excluded),
-        Account(row.good, row.bad, row.unknown, row.excluded),
-    )
+    corrected = Account(row.good, row.bad, row.unknown, row.excluded)
+    as_measured = (row.m_good, row.m_bad, row.m_unknown, row.m_excluded)
+    same = as_measured == (row.good, row.bad, row.unknown, row.excluded)
+    return Pair(corrected if same else Account(*as_measured), corrected)

@@ -286,9 +286,9 @@ def _takes_everything(route: Fields) -> bool:
 
 
 def _places(node: Node | None) -> Iterator[Fields]:
-    """Every mapping of a condition that names a metric, a check or a source."""
+    """Every mapping of a condition that names a metric, a check, a source or an objective."""
     if isinstance(node, Fields):
-        if not node.values.keys().isdisjoint(("metric", "check", "source")):
+        if not node.values.keys().isdisjoint(("metric", "check", "source", "objective")):
             yield node
         for key, value in node.values.items():
             if key != "tags":

@@ -36,6 +36,7 @@ __all__ = [
     "newest_gap",
     "read_days",
     "statuses_within",
+    "unscored_within",
     "values_within",
     "write_days",
 ]
@@ -194,6 +195,23 @@ def values_within(
     found: dict[tuple[str, str], list[tuple[int, float]]] = defaultdict(list)
     for source, check, moment, value in rows:
         found[source, check].append((moment, value))
+    return found
+
+
+def unscored_within(
+    connection: DuckDBPyConnection, sources: Collection[str], start: datetime, end: datetime
+) -> dict[str, list[int]]:
+    """Per source when a quality suite could not be carried out in [start, end). Needs the view `quality_runs`."""
+    rows = connection.execute(
+        f"""
+        SELECT DISTINCT source, epoch_us("at") AS moment FROM quality_runs
+        WHERE score IS NULL AND {_among(sources)} AND "at" >= {literal(start)} AND "at" < {literal(end)}
+        ORDER BY source, moment
+        """
+    ).fetchall()
+    found: dict[str, list[int]] = defaultdict(list)
+    for source, moment in rows:
+        found[source].append(moment)
     return found
 
 

@@ -28,7 +28,7 @@ Away = Callable[[Source, datetime, datetime], Iterable[tuple[datetime, datetime]
 """When a source was away for announced maintenance, within a window."""
 
 VIEWS = {
-    "uptime": ("status_changes", "gaps"), "quality": ("samples",), "freshness": ("samples",),
+    "uptime": ("status_changes", "gaps"), "quality": ("samples", "quality_runs"), "freshness": ("samples",),
     "response_time": ("results", "gaps"), "success_rate": ("results", "gaps"),
 }  # fmt: skip
 """The views of history that each kind of objective needs."""
@@ -76,6 +76,10 @@ def views_of(promises: Iterable[Promise], *, exact: bool = True) -> tuple[str, .
     return tuple(sorted(views | {"results"} if exact else views))
 
 
+Line = Sequence[tuple[int, float | None]]
+"""The values of one series with their moments; None where measuring failed."""
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What is on record in [start, end). Counting results asks history again, so it must stay open."""
@@ -86,7 +90,7 @@ class Evidence:
     end: datetime
     statuses: Mapping[str, Sequence[tuple[int, str]]]
     gaps: Mapping[str, Sequence[GapRow]]
-    values: Mapping[str, Mapping[str, Sequence[Sequence[tuple[int, float]]]]]
+    values: Mapping[str, Mapping[str, Sequence[Line]]]
 
     # -- time ----------------------------------------------------------------------------------------
 
@@ -209,26 +213,47 @@ def gather(
     """
     statuses: Mapping[str, Sequence[tuple[int, str]]] = {}
     gaps: dict[str, list[GapRow]] = defaultdict(list)
-    values: dict[str, dict[str, list[Sequence[tuple[int, float]]]]] = defaultdict(lambda: defaultdict(list))
     if up := _sources(promises, "uptime"):
         statuses = stored.statuses_within(connection, up, start, end)
     if watched := _sources(promises, "uptime", "response_time", "success_rate"):
         for gap in stored.gaps_within(connection, watched, start, end, resumption=exact):
             gaps[gap.source].append(gap)
-    for metric, reach, sources in _metrics(promises):
-        found = stored.values_within(connection, metric, sources, start - reach, end)
-        for (source, _), line in found.items():
-            values[metric][source].append(line)
-    return Evidence(connection, around, start, end, statuses, gaps, values)
+    return Evidence(connection, around, start, end, statuses, gaps, _values(connection, promises, start, end))
 
 
 def _sources(promises: Iterable[Promise], *kinds: str) -> set[str]:
     return {source for promise in promises if promise.spec.kind in kinds for source in promise.sources}
 
 
-def _metrics(promises: Collection[Promise]) -> Iterable[tuple[str, timedelta, set[str]]]:
-    about = [promise for promise in promises if VIEWS[promise.spec.kind] == ("samples",)]
-    for metric in sorted({promise.spec.sampled for promise in about}):
-        mine = [promise for promise in about if promise.spec.sampled == metric]
-        reach = max(promise.spec.lasting for promise in mine)
-        yield metric, reach, {source for promise in mine for source in promise.sources}
+def _values(
+    connection: DuckDBPyConnection, promises: Collection[Promise], start: datetime, end: datetime
+) -> dict[str, dict[str, list[Line]]]:
+    """The series of each metric that promises are about, by metric and source."""
+    found: dict[str, dict[str, list[Line]]] = {}
+    sampled = [promise for promise in promises if promise.spec.kind in ("quality", "freshness")]
+    for metric in sorted({promise.spec.sampled for promise in sampled}):
+        mine = [promise for promise in sampled if promise.spec.sampled == metric]
+        since = start - max(promise.spec.lasting for promise in mine)
+        sources = {source for promise in mine for source in promise.sources}
+        lines = _lines(stored.values_within(connection, metric, sources, since, end))
+        if any(promise.spec.kind == "quality" for promise in mine):
+            failed = stored.unscored_within(connection, sources, since, end)
+            lines = {source: [_broken(line, failed.get(source, ())) for line in own] for source, own in lines.items()}
+        found[metric] = lines
+    return found
+
+
+def _lines(found: Mapping[tuple[str, str], Line]) -> dict[str, list[Line]]:
+    """The series of each source: the one of the source itself where there is one, else those of its checks."""
+    lines: dict[str, list[Line]] = defaultdict(list)
+    for (source, check), line in found.items():
+        if not check or (source, "") not in found:
+            lines[source].append(line)
+    return lines
+
+
+def _broken(line: Line, failed: Sequence[int]) -> Line:
+    """The series with the moments at which measuring failed and nothing was measured."""
+    measured = {at for at, _ in line}
+    broken = [*line, *((at, None) for at in failed if at not in measured)]
+    return sorted(broken, key=lambda each: each[0])

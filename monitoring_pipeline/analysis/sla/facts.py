@@ -68,11 +68,12 @@ def _gap_end(gap: GapRow, intervals: Mapping[str, int]) -> int:
     return gap.end + intervals.get(f"{gap.source}/{gap.check}", spacing)
 
 
-def sampled(values: Iterable[tuple[int, float]], start: int, end: int, limit: float, holds: int, *, high_is_good: bool
-            ) -> list[Span]:  # fmt: skip
+def sampled(
+    values: Iterable[tuple[int, float | None]], start: int, end: int, limit: float, holds: int, *, high_is_good: bool
+) -> list[Span]:
     """When samples kept a limit: each holds until the next one, for `holds` at most; unknown afterwards.
 
-    A quality score must reach its limit, an age must stay below it.
+    A quality score must reach its limit, an age must stay below it. None is a measurement that failed: unknown.
     """
 
     def moves() -> Iterable[tuple[int, Verdict]]:
@@ -80,6 +81,10 @@ def sampled(values: Iterable[tuple[int, float]], start: int, end: int, limit: fl
         for at, value in values:
             if expires is not None and at > expires:
                 yield expires, Verdict.UNKNOWN
+            if value is None:
+                yield at, Verdict.UNKNOWN
+                expires = None
+                continue
             kept = value >= limit if high_is_good else value < limit
             yield at, Verdict.GOOD if kept else Verdict.BAD
             expires = at + holds

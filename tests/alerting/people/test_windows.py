@@ -13,7 +13,7 @@ import structlog
 from pydantic import ValidationError
 
 from monitoring_pipeline.alerting.people import windows
-from monitoring_pipeline.alerting.people.windows import Window, active, next_change, problems, upcoming
+from monitoring_pipeline.alerting.people.windows import Window, active, between, next_change, problems, upcoming
 from monitoring_pipeline.alerting.spec import MaintenanceSpec
 from monitoring_pipeline.records import Source
 
@@ -304,3 +304,33 @@ def test_nothing_is_computed_again_before_the_next_change(monkeypatch: pytest.Mo
 def test_windows_that_make_no_sense(how: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValidationError, match=sentence):
         maintenance(**how)
+
+
+# -- the past ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ({"cron": "0 3 * * *", "duration": "2h"}, [("05-04 03:00", "05-04 05:00"), ("05-05 03:00", "05-05 05:00")]),
+        ({"cron": "0 23 * * *", "duration": "2h"}, [
+            ("05-03 23:00", "05-04 01:00"), ("05-04 23:00", "05-05 01:00"), ("05-05 23:00", "05-06 01:00"),
+        ]),
+        ({"rrule": "FREQ=WEEKLY;BYDAY=MO", "start": "2026-01-05T10:00", "duration": "30m"},
+         [("05-04 10:00", "05-04 10:30")]),
+        ({"start": "2026-05-03T00:00", "end": "2026-05-04T01:00"}, [("05-03 00:00", "05-04 01:00")]),
+        ({"start": "2026-05-06T00:00", "end": "2026-05-06T01:00"}, []),
+        ({"start": "2026-05-03T00:00", "end": "2026-05-04T00:00"}, []),
+    ],
+)  # fmt: skip
+def test_the_windows_of_a_stretch(how: dict[str, Any], expected: list[tuple[str, str]]) -> None:
+    spec = maintenance(sources={"source": "orders"}, **how)
+    found = between([spec], ORDERS, utc("2026-05-04"), utc("2026-05-06"))
+    assert [(f"{each.start:%m-%d %H:%M}", f"{each.end:%m-%d %H:%M}") for each in found] == expected
+    assert between([spec], OTHER, utc("2026-05-04"), utc("2026-05-06")) == []
+
+
+def test_the_windows_of_a_stretch_out_of_a_calendar(tmp_path: Path) -> None:
+    path = calendar(tmp_path / "ops.ics", "DTSTART:20260504T100000Z\nDTEND:20260504T120000Z\nSUMMARY:disks")
+    found = between([maintenance(calendar=path)], ORDERS, utc("2026-05-04T11:00"), utc("2026-05-06"))
+    assert [(each.name, each.start) for each in found] == [("patching: disks", utc("2026-05-04T10:00"))]

@@ -11,6 +11,7 @@ from typing import Any
 from monitoring_pipeline.analysis.objective import ObjectiveSpec
 from monitoring_pipeline.analysis.sla.room import Room
 from monitoring_pipeline.analysis.sla.standing import Standing, standings
+from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.records import LedgerEntry, Reclassified, Source
 from monitoring_pipeline.store import ledger
 from monitoring_pipeline.store.loading import load_hot
@@ -77,6 +78,15 @@ class Past:
         rows.write(self.store, "samples", [
             rows.sample(source, at(hour), value) | {"metric": metric, "check_id": check} for hour, value in values
         ])  # fmt: skip
+
+    def quality_run(self, source: str, hour: float, score: float | None) -> None:
+        """A quality suite was run; without a score it could not be carried out."""
+        moment = to_us(at(hour))
+        rows.write(self.store, "quality_runs", [{
+            "source": source, "suite": "suite", "started": moment, "at": moment, "score": score,
+            "status": "unknown" if score is None else "healthy", "rows": None, "expectations": 0, "failed": 0,
+            "errors": 1, "message": "", "dimensions": "{}", "profile": "{}", "findings": "[]",
+        }])  # fmt: skip
 
     def correct(self, source: str, begin: float, end: float, as_: str, **more: Any) -> LedgerEntry:
         """Somebody wrote into the ledger."""

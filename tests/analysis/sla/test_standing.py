@@ -187,6 +187,15 @@ def test_quality_and_freshness_hold_until_the_next_sample(here: Past) -> None:
         assert hours(here.standing(10, objective)) == (5, 1, 4, 0)
 
 
+def test_a_suite_that_fails_makes_quality_unknown(here: Past) -> None:
+    here.promise({"up": {"kind": "quality", "source": "db", "threshold": 95, "target": "90%", "holds": "30h"}})
+    here.sample("db", "quality", (0, 99), (4, 99), check="suite")
+    here.sample("db", "quality", (0, 96), (4, 97), (8, 90), check="")  # of all suites: that is what counts
+    here.quality_run("db", 2, None)
+    here.quality_run("db", 4, None)  # another suite was carried out then
+    assert hours(here.standing(10)) == (6, 2, 2, 0)
+
+
 def test_two_freshness_checks_must_both_be_fresh(here: Past) -> None:
     here.promise({"up": {"kind": "freshness", "source": "db", "threshold": "2h", "target": "90%", "holds": "30h"}})
     here.sample("db", "age_s", (0, 60), (4, 9000), check="a")

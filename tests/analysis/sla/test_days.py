@@ -1,0 +1,111 @@
+"""Days of promises in the warehouse: computed once, computed again, and whole whatever dies meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from monitoring_pipeline.analysis.sla import days
+from monitoring_pipeline.analysis.sla.days import Computed, recompute, refresh
+from monitoring_pipeline.store import sla as stored
+from tests.analysis.sla.promising import Past, at, past
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Past]:
+    """Three weeks in which db fails an hour each day."""
+    objectives = {"up": {"source": "*", "target": "99%"}, "berlin": {
+        "source": "db", "target": "99%", "timezone": "Europe/Berlin"}}  # fmt: skip
+    with past(f"sqlite:///{tmp_path}/hot.db", tmp_path, objectives, "db", "api") as found:
+        found.status("api", (0, "healthy"))
+        found.status("db", *[
+            (24 * day + hour, status)
+            for day in range(21) for hour, status in ((0, "healthy"), (5, "critical"), (6, "healthy"))
+        ])  # fmt: skip
+        yield found
+
+
+def kept(here: Past) -> list[Any]:
+    with duckdb.connect(str(here.room.warehouse), read_only=True) as connection:
+        return connection.execute(
+            "SELECT * EXCLUDE (computed) FROM sla_days ORDER BY objective, subject, day"
+        ).fetchall()  # fmt: skip
+
+
+def test_a_run_that_dies_leaves_whole_weeks_and_the_next_one_goes_on(
+    here: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    with monkeypatch.context() as patched:
+        patched.setattr(days, "stored", _Dying(2))
+        with pytest.raises(KeyboardInterrupt):
+            refresh(here.room, at(24 * 21))
+    done = len(kept(here))
+    assert 0 < done < 61
+    here.publish(24 * 21)
+    assert refresh(here.room, at(24 * 21)).rows == 61 - done
+    first = kept(here)
+    assert len(first) == 61  # the last day of Berlin is over two hours before that of UTC
+    assert recompute(here.room, date(2026, 5, 1), date(2026, 5, 21), at(24 * 21)).rows == 61
+    assert kept(here) == first
+
+
+class _Dying:
+    """The store's doors; writing dies after some calls."""
+
+    def __init__(self, calls: int) -> None:
+        self._left = calls
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(stored, name)
+
+    def write_days(self, *arguments: Any) -> None:
+        if not self._left:
+            raise KeyboardInterrupt
+        self._left -= 1
+        stored.write_days(*arguments)
+
+
+def test_writing_dies_in_the_middle_and_nothing_is_lost(here: Past, monkeypatch: pytest.MonkeyPatch) -> None:
+    refresh(here.room, at(24 * 3))
+    before = kept(here)
+    monkeypatch.setattr(stored, "_BATCH", 1)
+    fields = stored._fields
+    monkeypatch.setattr(stored, "_fields", lambda row: 1 / 0 if row.subject == "db" else fields(row))
+    with pytest.raises(ZeroDivisionError):
+        recompute(here.room, date(2026, 5, 1), date(2026, 5, 3), at(24 * 3))
+    monkeypatch.undo()
+    assert kept(here) == before
+
+
+def test_only_days_that_are_over_are_kept(here: Past) -> None:
+    assert refresh(here.room, at(24 * 2 - 0.01)) == Computed(4, date(2026, 5, 1), date(2026, 5, 2))
+    assert recompute(here.room, date(2026, 5, 2), date(2026, 6, 2), at(24 * 2 + 1)) == Computed(
+        3, date(2026, 5, 2), date(2026, 5, 2)
+    )  # fmt: skip
+
+
+def test_days_add_up_to_their_length(here: Past) -> None:
+    refresh(here.room, at(24 * 21))
+    with duckdb.connect(str(here.room.warehouse), read_only=True) as connection:
+        wrong = connection.execute(
+            """
+            SELECT count(*) FROM sla_days WHERE good + bad + unknown + excluded <> epoch_us("end") - epoch_us(start)
+               OR m_good + m_bad + m_unknown + m_excluded <> epoch_us("end") - epoch_us(start)
+            """
+        ).fetchall()
+    assert wrong == [(0,)]
+
+
+def test_without_objectives_nothing_is_computed(here: Past) -> None:
+    here.promise({})
+    assert refresh(here.room, at(24 * 21)) == Computed()
+
+
+def test_an_objective_about_nothing_that_ever_happened_keeps_no_days(here: Past) -> None:
+    here.promise({"q": {"kind": "quality", "source": "db", "threshold": 90, "target": "99%"}})
+    assert refresh(here.room, at(24 * 21)) == Computed()

@@ -108,7 +108,10 @@ def _phases(wall: Moments, periods: list[timedelta]) -> Iterator[_Sign]:
         z = float(x.sum() ** 2 + y.sum() ** 2) / weight if weight else 0.0
         m = len(cycles)
         p = math.exp(-z) * (1 + (2 * z - z**2) / (4 * m)) if z < 2 else math.exp(-z)
-        direction = math.atan2(float(y.sum()), float(x.sum())) % (2 * math.pi)
+        direction = math.atan2(float(y.sum()), float(x.sum()))
+        # The middle of them rather than their mean: the few that came by chance must not turn it.
+        direction += float(np.median((angle - direction + np.pi) % (2 * np.pi) - np.pi))
+        direction %= 2 * math.pi
         off = np.abs((angle - direction + np.pi) % (2 * np.pi) - np.pi)
         near = _nearness(off)
         keeps = off <= near

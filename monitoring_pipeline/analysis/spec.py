@@ -7,13 +7,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from monitoring_pipeline.analysis.metric_types import MetricType
 from monitoring_pipeline.analysis.objective import ObjectiveSpec
 from monitoring_pipeline.deadlines import Zone
 
-__all__ = ["SENSITIVITIES", "AnalysisSpec", "ObjectiveSpec", "Sensitivity", "SeriesSpec"]
+__all__ = ["SENSITIVITIES", "AnalysisSpec", "LimitSpec", "ObjectiveSpec", "Sensitivity", "SeriesSpec"]
 
 Sensitivity = Literal["low", "normal", "high"] | Annotated[float, Field(gt=0, le=10)]
 """How easily something counts as strange: a word, or the factor by which scores are multiplied."""
@@ -39,6 +39,29 @@ class SeriesSpec(BaseModel):
         return fnmatchcase(source, self.source) and fnmatchcase(check, self.check) and fnmatchcase(metric, self.metric)
 
 
+class LimitSpec(BaseModel):
+    """A limit that some series must not reach; when they will is forecast, and `hours_to_threshold` tells it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str = Field("*", description="Ids of sources; `*` and `?` stand for anything.")
+    check: str = Field("*", description="Ids of checks.")
+    metric: str = Field(min_length=1, description="Names of metrics.")
+    below: float | None = Field(None, description="It must stay below this, as a disk below 100 percent.")
+    above: float | None = Field(None, description="It must stay above this, as free space above nothing.")
+
+    @model_validator(mode="after")
+    def _has_one(self) -> LimitSpec:
+        if (self.below is None) == (self.above is None):
+            raise ValueError("give either `below` or `above`")
+        return self
+
+    @property
+    def value(self) -> float:
+        """The limit itself."""
+        return self.below if self.below is not None else self.above or 0.0
+
+
 class AnalysisSpec(BaseModel):
     """How history is read: which series are watched for anomalies, and in which time zone people live."""
 
@@ -56,3 +79,6 @@ class AnalysisSpec(BaseModel):
         20_000, gt=0, description="How many series are scored at most; a log line tells of the rest."
     )
     series: tuple[SeriesSpec, ...] = Field((), description="What is known of some series; the first that fits decides.")
+    limits: tuple[LimitSpec, ...] = Field(
+        (), description="Limits that are forecast, beside the critical conditions of checks."
+    )

@@ -128,7 +128,8 @@ def _reasons(fleet: Fleet, day: Model, x: Floats, row: int, metrics: Sequence[Se
     found: list[str] = []
     signs = [name for name, _ in day.signs(x[row])] if day.used else []
     for name in signs:
-        text = _WORDS.get(name, lambda *_: "")(fleet, row, metrics)
+        words = _WORDS.get(name)
+        text = words(fleet, row, metrics) if words is not None else ""
         if text and text not in found:
             found.append(text)
     return found

@@ -11,7 +11,7 @@ logarithms. `analysis.models` offers ETS as one more forecaster where a single s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -75,7 +75,7 @@ def bounds_of(key: SeriesKey, values: Floats) -> Bounds:
 
 
 def forecast(
-    grid: Grid, horizon: int, *, level: float = 0.9, extra: dict[str, Forecaster] | None = None
+    grid: Grid, horizon: int, *, level: float = 0.9, extra: Mapping[str, Forecaster] | None = None
 ) -> list[Forecast]:
     """Forecasts `horizon` steps beyond the grid, for every series, in its order."""
     names = [*NAMES, *(extra or {})]
@@ -112,7 +112,7 @@ def _origins(steps: int, horizon: int, per_day: int) -> list[int]:
     return sorted({int(value) for value in found})
 
 
-def _tried(grid: Grid, origins: Sequence[int], horizon: int, extra: dict[str, Forecaster]) -> Iterator[Floats]:
+def _tried(grid: Grid, origins: Sequence[int], horizon: int, extra: Mapping[str, Forecaster]) -> Iterator[Floats]:
     """(series, forecasters, horizon) per origin. The season is learnt anew only now and then."""
     every = max(1, len(origins) // _REFITS)
     for number, origin in enumerate(origins):
@@ -214,7 +214,7 @@ def _weights(errors: Floats, buckets: Sequence[slice]) -> Floats:
         size = np.abs(errors[:, :, :, bucket])
         found = mean(size, (0, 3))
         squares = np.where(np.isnan(found), squares, found**2)
-        floor = 1e-3 * np.nanmax(np.where(np.isnan(squares), 0.0, squares), axis=1, keepdims=True) + 1e-18
+        floor = 1e-8 * np.nanmax(np.where(np.isnan(squares), 0.0, squares), axis=1, keepdims=True) + 1e-18
         inverse = 1 / (squares + floor) ** 1.5
         with np.errstate(invalid="ignore"):
             share = inverse / inverse.sum(axis=1, keepdims=True)

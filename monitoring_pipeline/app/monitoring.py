@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from monitoring_pipeline.alerting.links import Links
     from monitoring_pipeline.alerting.run import Alerting, Facts
     from monitoring_pipeline.app.collection import Collecting
+    from monitoring_pipeline.app.outlook import Outlook
     from monitoring_pipeline.app.quality import Quality
     from monitoring_pipeline.app.reporting import Reporting
     from monitoring_pipeline.app.sla import Sla
@@ -331,6 +332,13 @@ class Monitoring:
         from monitoring_pipeline.app.collection import Collecting
 
         return Collecting(self)
+
+    @cached_property
+    def outlook(self) -> Outlook:
+        """The doors for trends, forecasts, risks and performance."""
+        from monitoring_pipeline.app.outlook import Outlook
+
+        return Outlook(self)
 
     # -- history -------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ __all__ = ["Model", "Skill", "brier", "learn", "predict"]
 
 _TRAIN_SHARE = 0.7
 _RIDGE, _STEPS, _HALVINGS = 5.0, 25, 20
-_LEAST_FAILURES, _LEAST_HOURS = 30, 14 * 24
+_LEAST_FAILURES, _LEAST_HOURS = 60, 14 * 24
 _WARM_UP = 24
 _BINS = 10
 
@@ -72,8 +72,11 @@ def learn(fleet: Fleet, horizon: int) -> Model:
     cut = int(fleet.hours * _TRAIN_SHARE)
     early, late = _cases(y, _WARM_UP, cut - horizon), _cases(y, cut, fleet.hours)
     empty = Model(horizon, False, None, 0.0, np.zeros(x.shape[2]), np.zeros(x.shape[2]), np.ones(x.shape[2]))
-    failures = min(float(np.nansum(y[early])), float(np.nansum(y[late]))) if early.any() and late.any() else 0.0
-    if failures < _LEAST_FAILURES * min(1, horizon / 2) or fleet.hours < _LEAST_HOURS:
+    # Failures themselves: an horizon of a day sees each of them two dozen times.
+    before, after = float(fleet.onsets[:, :cut].sum()), float(fleet.onsets[:, cut:].sum())
+    if before < _LEAST_FAILURES or after < _LEAST_FAILURES / 2 or fleet.hours < _LEAST_HOURS:
+        return empty
+    if not np.nansum(y[early]) or not np.nansum(y[late]):
         return empty
     first = _fit(x[early], y[early], horizon)
     shift = _calibrated(_linear(first, x[late]), y[late])

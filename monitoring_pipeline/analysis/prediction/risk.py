@@ -22,7 +22,7 @@ from monitoring_pipeline.analysis.series import Floats, SeriesKey
 
 __all__ = ["Action", "Evidence", "Risk", "SystemRisk", "assess", "system_risk"]
 
-_DAY_H, _WEEK_H = 24.0, 168.0
+_DAY_H, _WEEK_H, _WEEKS_H = 24, 168, 672
 _POWER = 4
 _ELEVATED, _MOST_REASONS = 1.5, 5
 
@@ -126,7 +126,7 @@ def _risk(status: str, chance: float | None, reaches: Sequence[Reach]) -> float 
 def _reasons(fleet: Fleet, day: Model, x: Floats, row: int, metrics: Sequence[SeriesKey]) -> list[str]:
     """What speaks for a failure, in sentences; features that tell the same come once."""
     found: list[str] = []
-    signs = [name for name, _ in day.signs(x[row])] if day.used else []
+    signs = [name for name, _ in day.signs(x[row])] if day.used else ["own rate"]
     for name in signs:
         words = _WORDS.get(name)
         text = words(fleet, row, metrics) if words is not None else ""
@@ -139,7 +139,8 @@ def _failed(hours: int) -> Callable[[Fleet, int, Sequence[SeriesKey]], str]:
     def words(fleet: Fleet, row: int, _: Sequence[SeriesKey]) -> str:
         count = int(fleet.onsets[row, -hours:].sum())
         times = "once" if count == 1 else f"{count} times"
-        return f"failed {times} in the last {hours} h" if count else ""
+        span = "28 days" if hours == _WEEKS_H else "7 days" if hours == _WEEK_H else f"{hours} h"
+        return f"failed {times} in the last {span}" if count else ""
 
     return words
 
@@ -160,8 +161,8 @@ def _upstream(fleet: Fleet, row: int, _: Sequence[SeriesKey]) -> str:
 
 
 _WORDS: Mapping[str, Callable[[Fleet, int, Sequence[SeriesKey]], str]] = {
-    "own rate": _failed(672), "failed lately": _failed(6), "failed within a day": _failed(24),
-    "failed within a week": _failed(168),
+    "own rate": _failed(_WEEKS_H), "failed lately": _failed(6), "failed within a day": _failed(24),
+    "failed within a week": _failed(_WEEK_H),
     "this time of day": lambda *_: "it failed at this time of the day before",
     "time of week": lambda *_: "it failed at this time of the week before",
     "warning": lambda fleet, row, _: "it is in warning" if fleet.warning[row, -1] else "",

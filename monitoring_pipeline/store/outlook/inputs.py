@@ -17,13 +17,14 @@ from monitoring_pipeline.store.warehouse import literal
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["Points", "read_changes", "read_counts", "read_hours", "read_steps"]
+__all__ = ["Points", "read_changes", "read_counts", "read_hours", "read_steps", "read_tagged"]
 
 # Built from names and escaped literals of our own only.
 # ruff: noqa: S608
 
 _OURS = ("anomaly.", "deviation.", "burn.", "trend.", "forecast.", "risk")
 _NOT_OURS = " AND ".join(f"NOT starts_with(metric, {literal(prefix)})" for prefix in _OURS)
+_LATELY = timedelta(hours=3)
 Series = tuple[str, str, str, str, str]
 """source, metric, check, unit, tags (JSON)."""
 
@@ -74,11 +75,29 @@ def read_hours(
     return _points(
         connection,
         f"""
-        SELECT source, metric, "check" AS check_id, '{{}}' AS tags, '' AS unit,
+        SELECT source, metric, check_id, '{{}}' AS tags, coalesce(unit, '') AS unit,
                date_diff('hour', {literal(since)}, start) AS place, avg AS value
-        FROM ({query}) WHERE {" AND ".join(where)}
+        FROM (SELECT "check" AS check_id, * FROM ({query})) LEFT JOIN ({_units(connection, until)})
+             USING (source, check_id, metric)
+        WHERE {" AND ".join(where)}
         """,
     )
+
+
+def read_tagged(connection: DuckDBPyConnection, since: datetime) -> set[str]:
+    """Names of metrics that had tags since then: rollups mix what these tell apart. Needs the view `samples`."""
+    query = f"SELECT DISTINCT metric FROM samples WHERE time >= {literal(since)} AND tags <> '{{}}' AND {_NOT_OURS}"
+    return {str(metric) for (metric,) in connection.execute(query).fetchall()}
+
+
+def _units(connection: DuckDBPyConnection, until: datetime) -> str:
+    """A query for the unit of each series: what rollups know, else what was measured in the last hours."""
+    known = connection.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE database_name = 'warehouse' AND table_name = 'series'"
+    ).fetchall()
+    lately = f"SELECT source, check_id, metric, unit FROM samples WHERE time >= {literal(until - _LATELY)}"
+    stored = "SELECT source, check_id, metric, unit FROM warehouse.series UNION ALL " if known else ""
+    return f"SELECT source, check_id, metric, max(unit) AS unit FROM ({stored}{lately}) GROUP BY ALL"
 
 
 def _only(source: str | None, metrics: Collection[str] | None) -> list[str]:
@@ -91,7 +110,8 @@ def _only(source: str | None, metrics: Collection[str] | None) -> list[str]:
 def _points(connection: DuckDBPyConnection, query: str) -> Points:
     connection.execute(f"CREATE OR REPLACE TEMP TABLE outlook_points AS {query}")
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE outlook_series AS SELECT row_number() OVER (ORDER BY ALL) - 1 AS number, * "
+        "CREATE OR REPLACE TEMP TABLE outlook_series AS "
+        "SELECT row_number() OVER (ORDER BY source, metric, check_id, tags) - 1 AS number, * "
         "FROM (SELECT source, metric, check_id, max(unit) AS unit, tags FROM outlook_points GROUP BY ALL)"
     )
     series = connection.execute(

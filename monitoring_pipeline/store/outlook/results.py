@@ -54,7 +54,9 @@ def newest(
     return aware(found), _rows(connection, table, where)
 
 
-def since(connection: DuckDBPyConnection, table: str, moment: datetime, source: str | None = None) -> list[dict[str, Any]]:
+def since(
+    connection: DuckDBPyConnection, table: str, moment: datetime, source: str | None = None
+) -> list[dict[str, Any]]:
     """All rows of the periods from a moment on, oldest first."""
     if not _published(connection, table):
         return []
@@ -87,9 +89,7 @@ def _inserts(table: str, period: datetime, rows: Sequence[Row]) -> Iterator[str]
     for start in range(0, len(rows), _CHUNK):
         chunk = rows[start : start + _CHUNK]
         names = list(chunk[0])
-        values = ", ".join(
-            f"({literal(period)}, {', '.join(_value(row[name]) for name in names)})" for row in chunk
-        )
+        values = ", ".join(f"({literal(period)}, {', '.join(_value(row[name]) for name in names)})" for row in chunk)
         yield f"INSERT INTO {table} (period, {', '.join(names)}) VALUES {values}"
 
 
@@ -108,9 +108,7 @@ def _value(value: Any) -> str:
 def _rows(connection: DuckDBPyConnection, table: str, where: str) -> list[dict[str, Any]]:
     cursor = connection.execute(f"SELECT * FROM warehouse.{table} WHERE {where} ORDER BY period")
     names = [column[0] for column in cursor.description or ()]
-    return [
-        {name: _read(name, value) for name, value in zip(names, row, strict=True)} for row in cursor.fetchall()
-    ]
+    return [{name: _read(name, value) for name, value in zip(names, row, strict=True)} for row in cursor.fetchall()]
 
 
 def _read(name: str, value: Any) -> Any:

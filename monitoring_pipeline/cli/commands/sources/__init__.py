@@ -20,6 +20,8 @@ __all__ = ["sources"]
         ("check", "check", "check"),
         ("history", "history", "history"),
         ("explain", "explain", "explain"),
+        ("trends", "trends", "trends"),
+        ("forecast", "forecast", "forecast"),
     )},
 )  # fmt: skip
 def sources() -> None:

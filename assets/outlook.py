@@ -1,0 +1,68 @@
+"""The outlook: trends, forecasts, patterns and performance each day, capacity and risks each hour."""
+
+import base64
+
+import dagster as dg
+
+from assets.history import POOL, metadata_of
+from assets.rollups import rollups
+from monitoring_pipeline.app import Monitoring
+
+__all__ = [
+    "daily_outlook",
+    "daily_outlook_job",
+    "daily_outlook_schedule",
+    "risks",
+    "risks_job",
+    "risks_schedule",
+]
+
+
+@dg.asset(
+    group_name="analysis",
+    deps=[rollups],
+    kinds={"duckdb"},
+    pool=POOL,
+    description="Trends and forecasts of all metrics, patterns in failures, and how each component performs.",
+)
+def daily_outlook(monitoring: dg.ResourceParam[Monitoring]) -> dg.MaterializeResult[None]:
+    return dg.MaterializeResult(metadata=metadata_of(monitoring.outlook.refresh_daily()))
+
+
+@dg.asset(
+    group_name="analysis",
+    deps=[rollups, daily_outlook],
+    kinds={"duckdb"},
+    pool=POOL,
+    description="When limits will be reached, and how likely each source is to fail within an hour and a day.",
+)
+def risks(monitoring: dg.ResourceParam[Monitoring]) -> dg.MaterializeResult[None]:
+    kept, picture = monitoring.outlook.refresh_hourly()
+    image = dg.MetadataValue.md(f"![risks](data:image/png;base64,{base64.b64encode(picture).decode()})")
+    return dg.MaterializeResult(metadata=metadata_of(kept) | {"greatest risks": image})
+
+
+daily_outlook_job = dg.define_asset_job(
+    "daily_outlook_job",
+    selection=[daily_outlook],
+    executor_def=dg.in_process_executor,
+    run_tags={dg.MAX_RUNTIME_SECONDS_TAG: "3600"},
+)
+risks_job = dg.define_asset_job(
+    "risks_job",
+    selection=[risks],
+    executor_def=dg.in_process_executor,
+    run_tags={dg.MAX_RUNTIME_SECONDS_TAG: "1800"},
+)
+daily_outlook_schedule = dg.ScheduleDefinition(
+    name="daily_outlook_schedule",
+    job=daily_outlook_job,
+    cron_schedule="47 0 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+risks_schedule = dg.ScheduleDefinition(
+    name="risks_schedule",
+    job=risks_job,
+    cron_schedule="12 * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)

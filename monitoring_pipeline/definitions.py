@@ -10,7 +10,7 @@ from functools import cached_property
 
 import dagster as dg
 
-from assets import health_checks, history, rollups, sla, sources
+from assets import health_checks, history, outlook, rollups, sla, sources
 from monitoring_pipeline.app import Monitoring
 from sensors import alerts, dagster_events, escalations, reports, run_failures
 
@@ -23,6 +23,8 @@ OWN_JOBS = (
     rollups.daily_rollups_job,
     sla.sla_job,
     sla.sla_days_job,
+    outlook.daily_outlook_job,
+    outlook.risks_job,
     alerts.alert_job,
     escalations.escalation_job,
     reports.report_job,
@@ -43,6 +45,8 @@ def build_defs(monitoring: Monitoring, *, with_sources: bool = True) -> dg.Defin
             sla.sla_budgets,
             sla.sla_days,
             *(sla.objective_assets(config) if with_sources else ()),
+            outlook.daily_outlook,
+            outlook.risks,
             *(sources.source_assets(config.sources, config.checks) if with_sources else ()),
         ],
         asset_checks=sources.source_checks(config.sources) if with_sources else (),
@@ -54,6 +58,8 @@ def build_defs(monitoring: Monitoring, *, with_sources: bool = True) -> dg.Defin
             rollups.daily_rollups_schedule,
             sla.sla_schedule,
             sla.sla_days_schedule,
+            outlook.daily_outlook_schedule,
+            outlook.risks_schedule,
         ],
         sensors=[
             alerts.alerts,

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
-from monitoring_pipeline.analysis.capacity import Reach, ReachState
+from monitoring_pipeline.analysis.capacity import Limit, Reach, ReachState
 from monitoring_pipeline.analysis.forecast import Forecast
 from monitoring_pipeline.analysis.outlook import HORIZONS, Daily, Hourly
 from monitoring_pipeline.analysis.patterns.pattern import Pattern, PatternKind
 from monitoring_pipeline.analysis.prediction.features import FEATURES
 from monitoring_pipeline.analysis.prediction.model import Model
-from monitoring_pipeline.analysis.series import SeriesKey
+from monitoring_pipeline.analysis.sentences import reach_in_words
+from monitoring_pipeline.analysis.series import Grid, SeriesKey
 from monitoring_pipeline.analysis.trends import Direction, Trend
 from monitoring_pipeline.records import Sample
 
@@ -27,6 +28,7 @@ __all__ = [
     "hourly_rows",
     "hourly_samples",
     "pattern_of",
+    "reach_of",
     "reach_row",
     "trend_row",
 ]
@@ -91,6 +93,16 @@ def reach_row(reach: Reach) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def reach_of(row: Mapping[str, Any]) -> Reach:
+    """The same out of a row that was read back."""
+    key = SeriesKey(row["source"], row["metric"], row["check_id"], row["unit"], row["tags"])
+    return Reach(
+        key, Limit(row["limit_value"], row["above"], row["why"]), ReachState(row["state"]), row["now"],
+        row["horizon_h"], row["earliest_h"], row["likely_h"], row["latest_h"], row["chance"], row["per_day"],
+        row["resets"],
+    )  # fmt: skip
+
+
 def forecast_document(made: Forecast) -> dict[str, Any]:
     """One forecast as a document, step by step; without steps while it is learning."""
     steps = [] if made.learning else [
@@ -100,6 +112,14 @@ def forecast_document(made: Forecast) -> dict[str, Any]:
     return {
         **_series(made.key), "interval": made.level, "mase": made.mase, "weights": made.weights,
         "learning": made.learning, "steps": steps,
+    }  # fmt: skip
+
+
+def forecasts_document(grid: Grid, made: Sequence[Forecast], reaches: Sequence[Reach]) -> dict[str, Any]:
+    """What was learnt from a grid, as a document."""
+    return {
+        "learnt_from": grid.start, "at": grid.end, "forecasts": [forecast_document(each) for each in made],
+        "capacity": [{**reach_row(each), "text": reach_in_words(each)} for each in reaches],
     }  # fmt: skip
 
 

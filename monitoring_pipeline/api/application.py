@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from monitoring_pipeline import __version__
-from monitoring_pipeline.api import alerts, collections, duty, health, push, sla, status_page
+from monitoring_pipeline.api import alerts, collections, duty, health, outlook, push, sla, status_page
 from monitoring_pipeline.api.answers import components_health, system_health
 from monitoring_pipeline.api.guard import Guard, allowed_hosts
 from monitoring_pipeline.api.painting import StatusPage
@@ -30,6 +30,7 @@ _TAGS = [
     {"name": "promises", "description": "What was promised, how it stands, and what people corrected."},
     {"name": "ourselves", "description": "Whether this process and monitoring itself work."},
     {"name": "collectors", "description": "Collectors report their attempts here; how each of them does."},
+    {"name": "outlook", "description": "Trends, forecasts, capacity, patterns in failures, risks and performance."},
     {"name": "heartbeats", "description": "Jobs report in here; their silence is the alarm."},
 ]
 _ABOUT = "Health of data sources, heartbeats of jobs, and the state of monitoring itself."
@@ -63,6 +64,7 @@ def create_app(monitoring: Monitoring) -> FastAPI:
     app.include_router(health.routes(room))
     app.include_router(push.routes(room))
     app.include_router(collections.routes(room))
+    app.include_router(outlook.routes(room))
     app.include_router(alerts.routes(room))
     app.include_router(duty.routes(room))
     app.include_router(sla.routes(room))

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from monitoring_pipeline.errors import NotFound
+
 if TYPE_CHECKING:
     from monitoring_pipeline.analysis.limits import Limited
     from monitoring_pipeline.analysis.outlook import Daily, Hourly, Scope
@@ -35,6 +37,23 @@ class Outlook:
         now = here.clock()
         with here.history(since=now - over - timedelta(hours=1), source=source, tables=("samples",)) as connection:
             return of_source(connection, source, now, over, metrics)
+
+    def forecast_document(
+        self, source: str, metric: str | None, ahead: timedelta, over: timedelta = _WINDOW
+    ) -> dict[str, Any]:
+        """Forecasts of one source's metrics and when they reach their limits. Raises NotFound, StoreError."""
+        from monitoring_pipeline.analysis.forecast import forecast
+        from monitoring_pipeline.analysis.outlook import reaches_of
+        from monitoring_pipeline.analysis.outlook_rows import forecasts_document
+
+        grid = self.grid(source, over)
+        if metric is not None:
+            rows = [row for row, key in enumerate(grid.keys) if key.metric == metric]
+            if not rows:
+                raise NotFound("metric", metric, {key.metric for key in grid.keys})
+            grid = grid.pick(rows)
+        made = forecast(grid, max(1, round(ahead / grid.step)))
+        return forecasts_document(grid, made, reaches_of(grid, self.limits))
 
     @property
     def limits(self) -> list[Limited]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -62,7 +62,9 @@ def forecast(
     if plot is not None:
         _draw(grid, made, reaches, plot)
     if as_json:
-        output.emit_json(_document(source_id, grid, made, reaches))
+        from monitoring_pipeline.analysis.outlook_rows import forecasts_document
+
+        output.emit_json({"source": source_id, **forecasts_document(grid, made, reaches)})
     else:
         _print(source_id, made, reaches)
     return exits.OK
@@ -109,17 +111,6 @@ def _draw(grid: Grid, made: list[Forecast], reaches: list[Reach], path: Path) ->
     if all(each.learning for each in made):
         raise click.ClickException("there is nothing to draw: too little history")
     path.write_bytes(forecasts_png(grid, made, {reach.key: reach.limit.value for reach in reaches}))
-
-
-def _document(source: str, grid: Grid, made: list[Forecast], reaches: list[Reach]) -> dict[str, Any]:
-    from monitoring_pipeline.analysis.outlook_rows import forecast_document, reach_row
-    from monitoring_pipeline.analysis.sentences import reach_in_words
-
-    return {
-        "source": source, "learnt_from": grid.start, "at": grid.end,
-        "forecasts": [forecast_document(each) for each in made],
-        "capacity": [{**reach_row(each), "text": reach_in_words(each)} for each in reaches],
-    }  # fmt: skip
 
 
 def _print(source: str, made: list[Forecast], reaches: list[Reach]) -> None:

@@ -70,4 +70,4 @@ def _apply(connection: DuckDBPyConnection) -> None:
         connection.execute(statement)
 
 
-migration = Migration(5, "outlook", _apply)
+migration = Migration(6, "outlook", _apply)

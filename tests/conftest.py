@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -55,3 +57,28 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'operational.db'}"
     return request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture(scope="session")
+def outlook_history(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, datetime]:
+    """monitoring.yaml of an installation with four weeks of history up to now, and that moment. Do not write to it."""
+    from tests.outlook import write_history
+
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    return write_history(tmp_path_factory.mktemp("outlook"), now), now
+
+
+@pytest.fixture(scope="session")
+def outlook_kept(outlook_history: tuple[Path, datetime], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """monitoring.yaml of the same with everything computed, kept and published."""
+    from tests.outlook import open_at
+
+    path, now = outlook_history
+    folder = tmp_path_factory.mktemp("kept") / "installation"
+    shutil.copytree(path.parent, folder)
+    with open_at(folder / path.name, now) as monitoring:
+        monitoring.outlook.refresh_daily()
+        monitoring.publish_history()
+        monitoring.outlook.refresh_hourly()
+        monitoring.publish_history()
+    return folder / path.name

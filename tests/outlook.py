@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from monitoring_pipeline.app import Monitoring
@@ -13,9 +13,8 @@ from monitoring_pipeline.store.operational import OperationalStore
 from monitoring_pipeline.store.publishing import publish
 from monitoring_pipeline.store.warehouse import literal, open_warehouse, transaction
 
-__all__ = ["NOW", "open_installation", "write_history"]
+__all__ = ["open_at", "write_history"]
 
-NOW = datetime(2026, 3, 30, 12, 5, tzinfo=UTC)
 DAYS = 28
 CONFIG = """\
 name: shop
@@ -38,7 +37,7 @@ sources:
   - id: quiet
     component: jobs
     checks: [{id: done, kind: heartbeat, every: 1h}]
-analysis: {timezone: Europe/Berlin}
+analysis: {limits: [{source: api, metric: response_time_ms, below: 500}]}
 """
 
 # Every ten minutes: a disk that grows by a point a day and will be at 95 in about ten days, response times with a
@@ -64,31 +63,28 @@ _SAMPLES = """
 """
 
 
-def write_history(folder: Path) -> Path:
+def write_history(folder: Path, now: datetime) -> Path:
     """Writes monitoring.yaml and its stores: `nightly` fails at 02:10 UTC most nights, `shop` soon after `api`."""
     path = folder / "monitoring.yaml"
     path.write_text(CONFIG)
-    with closing(Monitoring.open(path, clock=lambda: NOW)) as monitoring:
-        warehouse = monitoring.config.stores.warehouse
-        assert warehouse is not None
-        _fill(monitoring.store, warehouse)
-        publish(monitoring.store, warehouse, monitoring.config.published, NOW)
+    with open_at(path, now) as monitoring:
+        assert monitoring.config.stores.warehouse is not None
+        _fill(monitoring.store, monitoring.config.stores.warehouse, now)
+        publish(monitoring.store, monitoring.config.stores.warehouse, monitoring.config.published, now)
     return path
 
 
-def open_installation(path: Path) -> Iterator[Monitoring]:
-    """Opened at the moment its history ends."""
-    monitoring = Monitoring.open(path, clock=lambda: NOW)
-    try:
+@contextmanager
+def open_at(path: Path, now: datetime) -> Iterator[Monitoring]:
+    """The installation, opened at a moment."""
+    with closing(Monitoring.open(path, clock=lambda: now)) as monitoring:
         yield monitoring
-    finally:
-        monitoring.close()
 
 
-def _fill(store: OperationalStore, path: Path) -> None:
+def _fill(store: OperationalStore, path: Path, now: datetime) -> None:
     span = DAYS * 86400
-    begin = NOW - timedelta(days=DAYS)
-    with open_warehouse(path, NOW) as warehouse, transaction(warehouse):
+    begin = now - timedelta(days=DAYS)
+    with open_warehouse(path, now) as warehouse, transaction(warehouse):
         warehouse.execute(f"INSERT INTO origin VALUES ({literal(marks.store_id(store))})")
         warehouse.execute(
             f"CREATE TEMP TABLE steps AS SELECT {literal(begin)} + to_seconds(n * 600) AS moment, n * 600.0 AS age "

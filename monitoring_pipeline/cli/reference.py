@@ -296,6 +296,46 @@ SHAPES: Mapping[str, Mapping[str, str]] = {
         "config": "path of the configuration",
         "findings": "verdict (ok, warning, problem), about, message, advice",
     },
+    "sources trends": {
+        "source": "the source; without one `at`, the day the trends are of",
+        "since, until": "the stretch that was looked at",
+        "trends": (
+            "source, check_id, metric, unit, tags, since, until, direction, strength (0-1), slope_per_day, change, "
+            "change_percent, level, volatility, season, p_value, points, text"
+        ),
+    },
+    "sources forecast": {
+        "source": "the source",
+        "learnt_from, at": "the past it was learnt from, which ends at `at`",
+        "forecasts": (
+            "source, check_id, metric, unit, tags, interval, mase, weights, learning, steps (at, point, low, high)"
+        ),
+        "capacity": (
+            "source, check_id, metric, unit, tags, limit_value, above, why, state, now, horizon_h, earliest_h, likely_h, "
+            "latest_h, chance, per_day, resets, text"
+        ),
+    },
+    "risks": {
+        "at": "the moment they speak for, null before the first",
+        "system": "risk (0-100), top (the sources that make most of it)",
+        "risks": "source, status, risk, chance_1h, chance_24h, usual_24h, reasons, actions (text, because)",
+        "capacity": "as of `sources forecast`",
+        "predictors": "horizon_h, used, cases, failures, brier, base_brier, weights, calibration",
+        "patterns": "of one source: as of `patterns`",
+    },
+    "patterns": {
+        "at": "when they were looked for, null before the first time",
+        "patterns": (
+            "source, kind, other, text, p_value, q_value, support, total, expected, first, last, examples, detail"
+        ),
+    },
+    "performance": {
+        "at": "the day it is of, null before the first",
+        "performance": (
+            "component, score (0-100), measured (aspect, baseline, now, ratio, score, unit, series, worst), "
+            "recommendations"
+        ),
+    },
 }
 """The keys of each command's document, with their meaning."""
 

@@ -311,8 +311,8 @@ SHAPES: Mapping[str, Mapping[str, str]] = {
             "source, check_id, metric, unit, tags, interval, mase, weights, learning, steps (at, point, low, high)"
         ),
         "capacity": (
-            "source, check_id, metric, unit, tags, limit_value, above, why, state, now, horizon_h, earliest_h, likely_h, "
-            "latest_h, chance, per_day, resets, text"
+            "source, check_id, metric, unit, tags, limit_value, above, why, state, now, horizon_h, earliest_h, "
+            "likely_h, latest_h, chance, per_day, resets, text"
         ),
     },
     "risks": {

@@ -34,7 +34,9 @@ class Sla:
         config, store = self._monitoring.config, self._monitoring.store
         assert config.stores.warehouse is not None  # noqa: S101 - the configuration resolved it
         away = Absences(store, config.alerting.maintenance)
-        return Room(store, config.stores.warehouse, config.published, config.sources, config.objectives, away)
+        return Room(
+            store, config.stores.warehouse, config.published, config.sources, config.objectives, away, config.retention
+        )  # fmt: skip
 
     def refresh(self) -> Computed:
         """Computes the days that are missing or out of date; see `analysis.sla.days`."""

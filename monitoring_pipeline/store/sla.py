@@ -32,6 +32,7 @@ __all__ = [
     "alerts_about",
     "earliest",
     "event_counts",
+    "expire_days",
     "gaps_within",
     "newest_gap",
     "read_days",
@@ -328,6 +329,11 @@ def write_days(path: Path, rows: Sequence[DayRow], now: datetime) -> None:
             warehouse.execute(f"DELETE FROM sla_days WHERE (objective, scope, subject, day) IN ({keys})")
             values = ", ".join(f"({_values(*_fields(row))})" for row in batch)
             warehouse.execute(f"INSERT INTO sla_days ({_COLUMNS}) VALUES {values}")
+
+
+def expire_days(warehouse: DuckDBPyConnection, before: datetime) -> dict[str, int]:
+    """Deletes days that ended before a moment; how many."""
+    return {"sla_days": int(_one(warehouse, f'DELETE FROM sla_days WHERE "end" < {literal(before)}'))}
 
 
 _fields = attrgetter(*(field.name for field in fields(DayRow)))

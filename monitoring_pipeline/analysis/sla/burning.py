@@ -2,7 +2,8 @@
 
 Where sources share a budget it is those that were bad themselves which carry the burn rate of the whole. A source
 whose budget does not burn has no samples; the one that ends an episode is zero, so an alert is over with it. A rate
-that stays as it is, as that of three days does for long, is told again every ten minutes.
+that stays as it is, as that of three days does for long, is told again every ten minutes; and where checks are
+counted the long windows are only looked at then, because they hold so many results.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ __all__ = ["Burning", "burn_samples", "note_burning"]
 _NOTES = "sla.burning"
 _AGAIN = timedelta(minutes=10)
 _SAME = 0.01
+_OFTEN = [window for window in BURN_WINDOWS if window <= timedelta(hours=1)]
 
-Rates = Sequence[float | None]
+Rates = Mapping[timedelta, float | None]
 Notes = dict[str, tuple[int, float]]
 
 
@@ -56,22 +58,24 @@ def burn_samples(room: Room, now: datetime) -> Burning:
 
 
 def _news(found: Mapping[tuple[str, str], Rates], told: Notes, now: datetime) -> Burning:
-    samples, notes = [], {}
+    samples: list[Sample] = []
+    notes: Notes = {}
     for (objective, source), rates in found.items():
-        for window, rate in zip(_WINDOWS, rates, strict=True):
-            metric = f"burn.{objective}.{window}"
-            key, last = f"{source} {metric}", told.get(f"{source} {metric}")
-            if rate is None or (not rate and last is None):
-                continue
-            if last is None or _moved(last, rate, now):
-                samples.append(Sample(source, metric, now, round(rate, 6), "", "sla"))
-                last = (to_us(now), rate)
-            if rate:
-                notes[key] = last
+        for window in BURN_WINDOWS:
+            metric = f"burn.{objective}.{_TEXTS[window]}"
+            key = f"{source} {metric}"
+            last, rate = told.get(key), rates.get(window)
+            if window not in rates:  # not looked at this time
+                notes |= {} if last is None else {key: last}
+            elif rate is not None and (rate or last is not None):
+                if last is None or _moved(last, rate, now):
+                    samples.append(Sample(source, metric, now, round(rate, 6), "", "sla"))
+                    last = (to_us(now), rate)
+                notes |= {key: last} if rate else {}
     return Burning(samples, notes)
 
 
-_WINDOWS = [format_duration(window) for window in BURN_WINDOWS]
+_TEXTS = {window: format_duration(window) for window in BURN_WINDOWS}
 
 
 def _moved(last: tuple[int, float], rate: float, now: datetime) -> bool:
@@ -96,15 +100,30 @@ def _read(text: str | None) -> Notes:
 def _rates(
     connection: DuckDBPyConnection, around: Surroundings, promises: Sequence[Promise], now: datetime
 ) -> Iterator[tuple[tuple[str, str], Rates]]:
-    """Per objective and source the burn rates of all windows."""
-    accounts = burn_accounts(connection, around, promises, now)
+    """Per objective and source the burn rates of the windows that are looked at now."""
+    often = _OFTEN if now.minute % (_AGAIN // timedelta(minutes=1)) else BURN_WINDOWS
+    counting = [promise for promise in promises if promise.spec.counts_events]
+    timing = [promise for promise in promises if not promise.spec.counts_events]
+    for some, windows in ((timing, BURN_WINDOWS), (counting, often)):
+        if some:
+            yield from _rates_of(connection, around, some, now, windows)
+
+
+def _rates_of(
+    connection: DuckDBPyConnection,
+    around: Surroundings,
+    promises: Sequence[Promise],
+    now: datetime,
+    windows: Sequence[timedelta],
+) -> Iterator[tuple[tuple[str, str], Rates]]:
+    accounts = burn_accounts(connection, around, promises, now, windows)
     shared = [promise for promise in promises if len(promise.sources) > 1]
-    own = burn_accounts(connection, around, list(_alone(shared)), now) if shared else {}
+    own = burn_accounts(connection, around, list(_alone(shared)), now, windows) if shared else {}
     for promise in promises:
-        rates = [_rate(promise, accounts[promise.key][window]) for window in BURN_WINDOWS]
+        rates = {window: _rate(promise, account) for window, account in accounts[promise.key].items()}
         for source in promise.sources:
             mine = own.get((promise.objective, "source", source))
-            yield (promise.objective, source), rates if mine is None else _part(promise, rates, mine.values())
+            yield (promise.objective, source), rates if mine is None else _part(promise, rates, mine)
 
 
 def _alone(promises: Iterable[Promise]) -> Iterator[Promise]:
@@ -114,12 +133,13 @@ def _alone(promises: Iterable[Promise]) -> Iterator[Promise]:
             yield Promise(promise.objective, promise.spec, "source", source, (source,))
 
 
-def _part(promise: Promise, rates: Rates, own: Iterable[Account]) -> Rates:
+def _part(promise: Promise, rates: Rates, own: Mapping[timedelta, Account]) -> Rates:
+    """The rates of the whole, in windows in which the source was bad itself; else zero."""
     unknown_is_bad = promise.spec.unknown_is_bad
-    return [
-        rate if rate is None or account.spent(unknown_is_bad=unknown_is_bad) else 0.0
-        for rate, account in zip(rates, own, strict=True)
-    ]
+    return {
+        window: rate if rate is None or own[window].spent(unknown_is_bad=unknown_is_bad) else 0.0
+        for window, rate in rates.items()
+    }
 
 
 def _rate(promise: Promise, account: Account) -> float | None:

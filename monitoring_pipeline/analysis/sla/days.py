@@ -8,7 +8,7 @@ then nobody uses what is kept of it. Computing a day again changes nothing, so t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
@@ -49,13 +49,19 @@ class Computed:
 
 @dataclass(frozen=True)
 class Currency:
-    """Judges whether what is kept of a day still holds."""
+    """Judges whether what is kept of a day still holds.
+
+    `frozen` says by the kind of an objective before when days stay as they are: they cannot be computed any more.
+    """
 
     ledger: Mapping[str, Sequence[LedgerEntry]]
     gaps: Mapping[str, Sequence[GapRow]]
+    frozen: Mapping[str, datetime]
 
     def holds(self, row: DayRow, promise: Promise) -> bool:
         """Whether a row says what computing the day now would say."""
+        if row.start < self.frozen[promise.spec.kind]:
+            return True
         return row.fingerprint == promise.fingerprint and not any(
             self._moved(row, source) for source in promise.sources
         )  # fmt: skip
@@ -72,13 +78,19 @@ class Currency:
 
 
 def currency(
-    connection: DuckDBPyConnection, around: Surroundings, sources: Collection[str], start: datetime, end: datetime
+    room: Room,
+    connection: DuckDBPyConnection,
+    around: Surroundings,
+    promises: Sequence[Promise],
+    span: tuple[datetime, datetime],
+    now: datetime,
 ) -> Currency:
-    """What is known now about [start, end). Needs the view `gaps`."""
+    """What is known now about a span. Needs the view `gaps`."""
     gaps: dict[str, list[GapRow]] = defaultdict(list)
-    for gap in stored.gaps_within(connection, sources, start, end):
+    for gap in stored.gaps_within(connection, {source for each in promises for source in each.sources}, *span):
         gaps[gap.source].append(gap)
-    return Currency(around.ledger, gaps)
+    frozen: dict[str, datetime] = {each.spec.kind: room.frozen(each.spec.kind, now) for each in promises}
+    return Currency(around.ledger, gaps, frozen)
 
 
 def refresh(room: Room, now: datetime) -> Computed:
@@ -119,13 +131,12 @@ def _due(room: Room, connection: DuckDBPyConnection, around: Surroundings, now: 
     kept: dict[tuple[str, str, str], dict[date, DayRow]] = defaultdict(dict)
     for row in stored.read_days(connection, now - _FARTHEST, now):
         kept[row.objective, row.scope, row.subject][row.day] = row
-    sources = {source for promise in room.promises for source in promise.sources}
-    judge = currency(connection, around, sources, now - _FARTHEST, now)
+    judge = currency(room, connection, around, room.promises, (now - _FARTHEST, now), now)
     begins = _begins(room, connection)
     due = []
     for promise in room.promises:
         own, begin = kept[promise.key], begins[VIEWS[promise.spec.kind][0], promise.objective]
-        for day in _over(promise, begin, now):
+        for day in _over(promise, None if begin is None else max(begin, judge.frozen[promise.spec.kind]), now):
             found = own.get(day.day)
             if found is None or not judge.holds(found, promise):
                 due.append((day, promise))
@@ -143,7 +154,7 @@ def _begins(room: Room, connection: DuckDBPyConnection) -> dict[tuple[str, str],
 def _over(promise: Promise, begin: datetime | None, now: datetime) -> Iterator[Day]:
     if begin is None:
         return
-    for day in days(promise.spec.timezone, max(begin, now - _FARTHEST), now):
+    for day in days(promise.spec.timezone, begin, now):
         if day.end <= now - _SETTLED:
             yield day
 

@@ -5,23 +5,29 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monitoring_pipeline.analysis.objective import ObjectiveSpec, Promise, promises
-from monitoring_pipeline.analysis.sla.evidence import Away, Surroundings
+from monitoring_pipeline.analysis.objective import ObjectiveKind, ObjectiveSpec, Promise, promises
+from monitoring_pipeline.analysis.sla.evidence import VIEWS, Away, Surroundings
 from monitoring_pipeline.analysis.sla.facts import blind_since
 from monitoring_pipeline.records import CheckState, LedgerEntry, Source
 from monitoring_pipeline.store import history, ledger, states
 from monitoring_pipeline.store.operational import OperationalStore
+from monitoring_pipeline.store.spec import RetentionSpec
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 __all__ = ["Room"]
+
+_KEPT = {
+    "status_changes": "changes", "gaps": "changes", "results": "results", "samples": "samples",
+    "quality_runs": "quality",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,12 @@ class Room:
     sources: Sequence[Source]
     objectives: Mapping[str, ObjectiveSpec]
     away: Away
+    retention: RetentionSpec = field(default_factory=RetentionSpec)
+
+    def frozen(self, kind: ObjectiveKind, now: datetime) -> datetime:
+        """Before when days of a kind of objective stay as they are: what they were computed from is expiring."""
+        kept: list[timedelta] = [getattr(self.retention, _KEPT[view]) for view in VIEWS[kind]]
+        return now - min(kept)
 
     @cached_property
     def promises(self) -> list[Promise]:

@@ -12,7 +12,7 @@ from monitoring_pipeline.analysis.objective import Promise
 from monitoring_pipeline.analysis.sla.account import Account
 from monitoring_pipeline.analysis.sla.budget import BURN_WINDOWS, Budget, budget_of, burn_rate, exhausted_at
 from monitoring_pipeline.analysis.sla.corrections import in_force
-from monitoring_pipeline.analysis.sla.days import Currency, currency
+from monitoring_pipeline.analysis.sla.days import currency
 from monitoring_pipeline.analysis.sla.evidence import Evidence, Pair, Surroundings, gather, views_of
 from monitoring_pipeline.analysis.sla.periods import Period, days, period_at
 from monitoring_pipeline.analysis.sla.room import Room
@@ -146,7 +146,7 @@ def standings(
     moment, around = at or now, room.surroundings(now)
     periods = {promise.key: period_at(promise.spec.window, promise.spec.timezone, moment) for promise in about}
     with room.history(now, views_of(about)) as connection:
-        parts = _Parts(connection, around, about, periods, now).all()
+        parts = _Parts(room, connection, around, about, periods, now).all()
         burn = burn_accounts(connection, around, about, now) if moment == now else {}
     return [
         Standing(
@@ -158,15 +158,18 @@ def standings(
 
 
 def burn_accounts(
-    connection: DuckDBPyConnection, around: Surroundings, promises: Sequence[Promise], now: datetime
+    connection: DuckDBPyConnection,
+    around: Surroundings,
+    promises: Sequence[Promise],
+    now: datetime,
+    windows: Sequence[timedelta] = BURN_WINDOWS,
 ) -> dict[tuple[str, str, str], dict[timedelta, Account]]:
     """What the burn windows that end now count as, after corrections, by the promise's key."""
-    evidence = gather(connection, around, promises, now - max(BURN_WINDOWS), now, exact=False)
-    bounds = [(now - window, now) for window in BURN_WINDOWS]
+    evidence = gather(connection, around, promises, now - max(windows), now, exact=False)
+    bounds = [(now - window, now) for window in windows]
     return {
         promise.key: {
-            window: pair.corrected
-            for window, pair in zip(BURN_WINDOWS, evidence.accounts(promise, bounds), strict=True)
+            window: pair.corrected for window, pair in zip(windows, evidence.accounts(promise, bounds), strict=True)
         }
         for promise in promises
     }
@@ -188,9 +191,10 @@ class _Parts:
     """Collects the parts of all periods: kept days that hold, and the stretches between them, each read once."""
 
     def __init__(
-        self, connection: DuckDBPyConnection, around: Surroundings, promises: Sequence[Promise],
+        self, room: Room, connection: DuckDBPyConnection, around: Surroundings, promises: Sequence[Promise],
         periods: Mapping[tuple[str, str, str], Period], now: datetime,
     ) -> None:  # fmt: skip
+        self._room = room
         self._connection, self._around, self._promises = connection, around, promises
         self._periods, self._now = periods, now
         self._evidence: dict[Stretch, Evidence] = {}
@@ -213,8 +217,7 @@ class _Parts:
         start = min(period.start for period in self._periods.values())
         end = min(self._now, max(period.end for period in self._periods.values()))
         by_key = {promise.key: promise for promise in self._promises}
-        sources = {source for promise in self._promises for source in promise.sources}
-        judge: Currency = currency(self._connection, self._around, sources, start, end)
+        judge = currency(self._room, self._connection, self._around, self._promises, (start, end), self._now)
         kept: dict[tuple[str, str, str], list[DayRow]] = defaultdict(list)
         for row in stored.read_days(self._connection, start, end, {promise.objective for promise in self._promises}):
             key = row.objective, row.scope, row.subject

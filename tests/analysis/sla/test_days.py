@@ -13,6 +13,7 @@ import pytest
 from monitoring_pipeline.analysis.sla import days
 from monitoring_pipeline.analysis.sla.days import Computed, recompute, refresh
 from monitoring_pipeline.store import sla as stored
+from monitoring_pipeline.store.warehouse import open_warehouse
 from tests.analysis.sla.promising import Past, at, past
 
 
@@ -109,3 +110,18 @@ def test_without_objectives_nothing_is_computed(here: Past) -> None:
 def test_an_objective_about_nothing_that_ever_happened_keeps_no_days(here: Past) -> None:
     here.promise({"q": {"kind": "quality", "source": "db", "threshold": 90, "target": "99%"}})
     assert refresh(here.room, at(24 * 21)) == Computed()
+
+
+def test_a_day_stays_as_it_is_once_what_it_was_computed_from_expires(here: Past) -> None:
+    here.promise({"up": {"kind": "quality", "source": "db", "threshold": 90, "target": "99%", "holds": "2d"}})
+    here.sample("db", "quality", (0, 99), (30, 80), (60, 99))
+    assert refresh(here.room, at(100)).rows == 4
+    here.publish(100)
+    late = 24 * 120
+    with open_warehouse(here.room.warehouse, at(late)) as warehouse:
+        warehouse.execute("DELETE FROM samples")
+    here.correct("db", 30, 40, "up", now=at(late))
+    here.publish(late)
+    assert refresh(here.room, at(late)).rows == 0
+    found = here.standing(late, at=at(5))
+    assert [part.pair.corrected.bad / 3.6e9 for part in found.parts[:3]] == [0, 18, 12]

@@ -51,6 +51,18 @@ rules:
     severity: error
     mode: shadow
 
+  # The numbers behind these are computed as time goes on: scores once a series was learnt, quality by suites.
+  - id: answers-strangely
+    description: Answers take strangely long, or come strangely fast, for this time of the week.
+    when: {kind: anomaly, metric: response_time_ms}
+    for: 2m
+    mode: shadow
+
+  - id: data-quality
+    description: The data of a source are not as its suites say they should be.
+    when: {kind: quality, threshold: {warning: 95, critical: 80}}
+    mode: shadow
+
   # Whatever else runs in this Dagster: jobs that fail, and asset checks that do not pass (1: warning, 2: error).
   - id: dagster-runs
     description: The last run of a Dagster job failed.

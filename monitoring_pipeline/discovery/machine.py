@@ -1,20 +1,23 @@
-"""The machine itself: processors, memory, each real disk, and the name servers it asks."""
+"""The machine itself: processors, memory, each real disk, the name servers it asks, its time zone."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import socket
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 from monitoring_pipeline.discovery.found import Found
 from monitoring_pipeline.discovery.trial import Trial
 from monitoring_pipeline.reach.machine import mounts
 
-__all__ = ["find_machine", "name_servers"]
+__all__ = ["find_machine", "name_servers", "time_zone"]
 
 _RESOLV = Path("/etc/resolv.conf")
+_LOCAL_TIME = Path("/etc/localtime")
 
 
 async def find_machine(trial: Trial) -> list[Found]:
@@ -84,3 +87,12 @@ def name_servers(resolv: Path = _RESOLV) -> list[str]:
         if not address.is_loopback and name not in found:
             found.append(name)
     return found
+
+
+def time_zone() -> str:
+    """The name of this machine's time zone, UTC where it has none."""
+    linked = str(_LOCAL_TIME.resolve()).partition("zoneinfo/")[2]
+    for name in (os.environ.get("TZ", "").lstrip(":"), linked):
+        if name in available_timezones():
+            return name
+    return "UTC"

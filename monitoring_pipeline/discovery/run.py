@@ -8,7 +8,7 @@ from pathlib import Path
 
 from monitoring_pipeline.clock import Clock
 from monitoring_pipeline.discovery.found import Found
-from monitoring_pipeline.discovery.machine import find_machine, name_servers
+from monitoring_pipeline.discovery.machine import find_machine, name_servers, time_zone
 from monitoring_pipeline.discovery.ourselves import Ports, free_ports, own_sources
 from monitoring_pipeline.discovery.public import find_public
 from monitoring_pipeline.discovery.sample_data import sample_sources
@@ -25,6 +25,7 @@ class Discovery:
     found: tuple[Found, ...]
     ports: Ports
     name_servers: tuple[str, ...]
+    timezone: str = "UTC"
 
 
 async def discover(
@@ -49,7 +50,7 @@ async def discover(
         found += _told(own_sources(directory, ports), on_found)
         found += _told(sample_sources(folder / "samples"), on_found)
         found += _told(await find_public(trial, wanted=public), on_found)
-    return Discovery(tuple(found), ports, tuple(name_servers()))
+    return Discovery(tuple(found), ports, tuple(name_servers()), time_zone())
 
 
 def _told(found: list[Found], on_found: Callable[[Found], None]) -> list[Found]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from monitoring_pipeline.discovery.found import Found
 
-__all__ = ["copy_samples", "sample_sources"]
+__all__ = ["copy_samples", "sample_sources", "sample_suites"]
 
 _TABLES = {
     "products": "product_id TEXT PRIMARY KEY, name TEXT, category TEXT, price REAL, active TEXT",
@@ -93,3 +93,33 @@ def sample_sources(folder: Path) -> list[Found]:
         Found("samples", "sample CSV files", str(folder), exports),
         Found("samples", "sample database", str(folder / "shop.db"), shop),
     ]
+
+
+def sample_suites(folder: Path) -> dict[str, dict[str, object]]:
+    """What the sample data should look like, by the suites' names."""
+    orders = {
+        "source": "sample-shop",
+        "table": {"kind": "sqlite", "path": str(folder / "shop.db"), "table": "orders"},
+        "every": "1h",
+        "masked": ["customer_id"],
+        "min_rows": 400,
+        "expectations": [
+            {"type": "expect_column_values_to_be_unique", "column": "order_id"},
+            {"type": "expect_column_values_to_not_be_null", "column": "customer_id"},
+            {"type": "expect_column_values_to_be_between", "column": "amount", "min_value": 0, "strict_min": True},
+            {
+                "type": "expect_column_values_to_match_regex", "column": "product_id", "regex": "^P[0-9]{3}$",
+                "dimension": "consistency", "severity": "warning",
+            },
+        ],
+    }  # fmt: skip
+    products = {
+        "source": "sample-exports",
+        "table": {"kind": "file", "path": str(folder / "products.csv")},
+        "every": "1h",
+        "expectations": [
+            {"type": "expect_column_values_to_be_unique", "column": "product_id"},
+            {"type": "expect_column_values_to_be_between", "column": "price", "min_value": 0, "max_value": 100},
+        ],
+    }
+    return {"sample-orders": orders, "sample-products": products}

@@ -1,4 +1,4 @@
-"""Writes what was found as monitoring.yaml, sources/*.yaml and alerting.yaml, with comments for who reads them next."""
+"""Writes what was found as YAML files, with comments for who reads them next."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ import yaml
 
 from monitoring_pipeline.discovery.alerting import ALERTING
 from monitoring_pipeline.discovery.found import GROUPS, Found
+from monitoring_pipeline.discovery.promises import promises_for
 from monitoring_pipeline.discovery.run import Discovery
+from monitoring_pipeline.discovery.sample_data import sample_suites
 
 __all__ = ["existing", "files_of", "write"]
 
 _WIDTH = 110
-_SHORT = {"tags", "depends_on", "watch"}
+_SHORT = {"tags", "depends_on", "watch", "masked"}
 
 _HEAD = """\
 # What this installation watches, and how. Written by `busta init`; it is yours to change.
@@ -32,8 +34,8 @@ version: 1
 name: {name}
 
 # One file per topic; any file you put into sources/ counts. Their order does not matter. When to alert and
-# whom to tell is in alerting.yaml.
-include: ["sources/*.yaml", alerting.yaml]
+# whom to tell is in alerting.yaml, what was promised in promises.yaml.
+include: ["sources/*.yaml", alerting.yaml, promises.yaml]
 
 # Everything that is written lies below `directory`. `operational:` takes a postgresql:// URL instead.
 stores:
@@ -50,6 +52,10 @@ api:
   host: 127.0.0.1
   port: ${{BUSTA_API_PORT:-{api_port}}}
   dagster_url: http://127.0.0.1:${{BUSTA_DAGSTER_PORT:-{dagster_port}}}
+
+# Days and weeks repeat in this time zone: what is normal at night, on Sundays and on `holidays` differs.
+analysis:
+  timezone: {timezone}
 
 execution:
   concurrency: 200       # probes under way at once
@@ -94,11 +100,18 @@ _COMPONENTS = {
 
 def files_of(discovery: Discovery, folder: Path, config: Path) -> dict[Path, str]:
     """The files to write, by path. Raises nothing and writes nothing."""
-    files = {config: _head(discovery, config), folder / "alerting.yaml": ALERTING}
+    used = {found.group for found in discovery.found}
+    files = {
+        config: _head(discovery, config),
+        folder / "alerting.yaml": ALERTING,
+        folder / "promises.yaml": promises_for(used),
+    }
     for group, about in GROUPS.items():
         members = [found for found in discovery.found if found.group == group]
         if members:
             files[folder / "sources" / f"{group}.yaml"] = _group_file(about, members)
+    if "samples" in used:
+        files[folder / "sources" / "samples.yaml"] += _suites(sample_suites(folder / "samples"))
     return files
 
 
@@ -125,6 +138,7 @@ def _head(discovery: Discovery, config: Path) -> str:
         name=_scalar(socket.gethostname() or config.stem),
         api_port=discovery.ports.api,
         dagster_port=discovery.ports.dagster,
+        timezone=_scalar(discovery.timezone),
         connectivity=_CONNECTIVITY.format(targets=quoted) if targets else "",
         components=components,
     )
@@ -136,6 +150,14 @@ def _group_file(about: str, members: Sequence[Found]) -> str:
     if members[0].group == "public-open-data":
         template = _TEMPLATE.format(enabled="true" if members[0].enabled else "false")
     return f"{lines}\n\n{template}sources:\n" + "\n".join(_entry(found) for found in members)
+
+
+def _suites(suites: Mapping[str, Mapping[str, Any]]) -> str:
+    entries = (f"  {name}:\n{textwrap.indent(_yaml(spec), '    ')}" for name, spec in suites.items())
+    return (
+        "\n# What the data should look like: `busta quality run` judges it now, Dagster every hour.\nsuites:\n"
+        + "\n".join(entries)
+    )
 
 
 class _Dumper(yaml.SafeDumper):
@@ -160,9 +182,12 @@ _Dumper.add_representer(
 
 def _entry(found: Found) -> str:
     comment = "".join(f"  # {line}\n" for line in found.hint.splitlines())
-    text = yaml.dump(_plain(found.source), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
-    body = textwrap.indent(text, "    ")
+    body = textwrap.indent(_yaml(found.source), "    ")
     return f"{comment}  - {body[4:]}"
+
+
+def _yaml(value: Mapping[str, Any]) -> str:
+    return str(yaml.dump(_plain(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH))
 
 
 def _plain(value: Any, key: str = "") -> Any:

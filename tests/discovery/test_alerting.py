@@ -24,7 +24,12 @@ def config(tmp_path: Path) -> Config:
     found = (machine, *own_sources(tmp_path / ".busta", Ports()))
     files = files_of(Discovery(found, Ports(), ()), tmp_path, path)
     write(files)
-    assert {file.name for file in existing(files)} == {"monitoring.yaml", "alerting.yaml", "machine.yaml"}
+    assert {file.name for file in existing(files)} == {
+        "monitoring.yaml",
+        "alerting.yaml",
+        "promises.yaml",
+        "machine.yaml",
+    }
     return load_config(path, environ={})
 
 

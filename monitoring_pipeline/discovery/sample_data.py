@@ -97,7 +97,7 @@ def sample_sources(folder: Path) -> list[Found]:
 
 def sample_suites(folder: Path) -> dict[str, dict[str, object]]:
     """What the sample data should look like, by the suites' names."""
-    orders = {
+    orders: dict[str, object] = {
         "source": "sample-shop",
         "table": {"kind": "sqlite", "path": str(folder / "shop.db"), "table": "orders"},
         "every": "1h",
@@ -113,7 +113,7 @@ def sample_suites(folder: Path) -> dict[str, dict[str, object]]:
             },
         ],
     }  # fmt: skip
-    products = {
+    products: dict[str, object] = {
         "source": "sample-exports",
         "table": {"kind": "file", "path": str(folder / "products.csv")},
         "every": "1h",

@@ -7,9 +7,17 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from assets.health_checks import SCHEDULED_FOR, component_table, health_checks_schedule, window, worst_table
+from assets.health_checks import (
+    SCHEDULED_FOR,
+    _report_burn_rates,
+    component_table,
+    health_checks_schedule,
+    window,
+    worst_table,
+)
 from monitoring_pipeline.app import Monitoring
 from monitoring_pipeline.definitions import build_defs
+from monitoring_pipeline.errors import StoreError
 from monitoring_pipeline.records import Component, Criticality, Source, Status
 from monitoring_pipeline.reports import ComponentView, Overview, SourceView, Watch
 from tests.installation import seconds_before_handover
@@ -64,6 +72,15 @@ def test_what_was_told_is_not_told_again_unless_dagster_forgot_it(monitoring: Mo
     assert reported(instance, 2) == 0
     with dg.instance_for_test() as empty:
         assert reported(empty, 4) == 3
+
+
+def test_burn_rates_that_cannot_be_computed_fail_no_checks(monitoring: Monitoring, monkeypatch: pytest.MonkeyPatch):
+    def broken() -> int:
+        raise StoreError("the published warehouse is missing")
+
+    monkeypatch.setattr(monitoring.sla, "report_burn_rates", broken)
+    with dg.build_asset_context() as context:
+        assert _report_burn_rates(context, monitoring) == 0
 
 
 def evaluate(monitoring: Monitoring, minutes_ago: int) -> dg.RunRequest | dg.SkipReason:

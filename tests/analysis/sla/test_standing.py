@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -279,3 +280,20 @@ def test_any_past_adds_up_however_it_is_asked_for(tmp_path: Path, seed: int) -> 
             assert len(each.parts) >= 4
             for account in (each.account, each.pair.measured):
                 assert account.total == (each.until - each.period.start).total_seconds() * 1e6
+
+
+@pytest.mark.parametrize(("month", "length", "odd"), [("2026-03", 743, 23), ("2025-10", 745, 25), ("2024-02", 696, 24)])
+def test_a_month_in_which_clocks_change_is_as_long_as_it_is(here: Past, month: str, length: int, odd: int) -> None:
+    here.promise({"up": {"source": "db", "target": "99%", "timezone": "Europe/Berlin"}})
+    inside = datetime.fromisoformat(f"{month}-15T12:00:00+00:00")
+    hour = (inside - at(0)).total_seconds() / 3600
+    here.status("db", (hour - 24 * 20, "healthy"))
+    live = here.standing(hour + 24 * 20, at=inside)
+    here.publish(hour + 24 * 20)
+    refresh(here.room, at(hour + 24 * 20))
+    here.publish(hour + 24 * 20)
+    kept = here.standing(hour + 24 * 20, at=inside)
+    assert live.pair == kept.pair
+    assert hours(kept) == (length, 0, 0, 0)
+    lengths = [(part.end - part.start).total_seconds() / 3600 for part in kept.parts]
+    assert sorted(set(lengths)) == sorted({24, odd})

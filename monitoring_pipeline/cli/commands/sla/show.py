@@ -36,10 +36,11 @@ objectives:
 @click.argument("objective", required=False)
 @click.option("--source", metavar="ID", help="Only promises about this source.")
 @click.option("--at", "moment", type=MOMENT, metavar="MOMENT", help="The period that holds this moment. [default: now]")
+@click.option("--limit", default=40, show_default=True, type=click.IntRange(1, 100_000), help="Rows to show.")
 @click.option("--plot", metavar="FILE", type=click.Path(path_type=Path), help="Write a picture (PNG) too.")
 @json_option
 def show(
-    objective: str | None, source: str | None, moment: datetime | None, plot: Path | None, *, as_json: bool
+    objective: str | None, source: str | None, moment: datetime | None, limit: int, plot: Path | None, *, as_json: bool
 ) -> int:  # fmt: skip
     """Shows how promises stand: what was attained, what is left of the error budget, how fast it goes.
 
@@ -67,7 +68,7 @@ def show(
     elif not found:
         output.notes().print(_NONE, markup=False, end="")
     else:
-        _print(found, detailed=objective is not None)
+        _print(found, limit, detailed=objective is not None)
     return _code(found)
 
 
@@ -107,13 +108,14 @@ def _code(found: Sequence[Standing]) -> int:
 # -- printing ----------------------------------------------------------------------------------------
 
 
-def _print(found: Sequence[Standing], *, detailed: bool) -> None:
+def _print(every: Sequence[Standing], limit: int, *, detailed: bool) -> None:
     from rich.text import Text
 
     from monitoring_pipeline.cli import output, tables
     from monitoring_pipeline.reports.sla import subject_name
 
     table = tables.plain_table("objective", "about", "period", "attained", "target", "budget left", "", "burn 1h/6h/3d")
+    found = every[:limit]
     for each in found:
         table.add_row(
             each.promise.objective, Text(subject_name(each.promise)), each.period.name, _attained(each),
@@ -121,6 +123,8 @@ def _print(found: Sequence[Standing], *, detailed: bool) -> None:
         )  # fmt: skip
     console = output.console()
     console.print(table)
+    if len(every) > limit:
+        console.print(f"and {len(every) - limit} more with more left; --json prints all of them")
     for each in found if detailed else ():
         console.print(_detail(each))
     sentences = [] if detailed else [line for each in found[:5] if (line := _warning(each))]

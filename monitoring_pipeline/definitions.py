@@ -10,7 +10,7 @@ from functools import cached_property
 
 import dagster as dg
 
-from assets import health_checks, history, outlook, rollups, sla, sources
+from assets import anomalies, health_checks, history, outlook, rollups, sla, sources
 from monitoring_pipeline.app import Monitoring
 from sensors import alerts, dagster_events, escalations, reports, run_failures
 
@@ -23,6 +23,8 @@ OWN_JOBS = (
     rollups.daily_rollups_job,
     sla.sla_job,
     sla.sla_days_job,
+    anomalies.anomaly_scores_job,
+    anomalies.baselines_job,
     outlook.daily_outlook_job,
     outlook.risks_job,
     alerts.alert_job,
@@ -45,6 +47,8 @@ def build_defs(monitoring: Monitoring, *, with_sources: bool = True) -> dg.Defin
             sla.sla_budgets,
             sla.sla_days,
             *(sla.objective_assets(config) if with_sources else ()),
+            anomalies.anomaly_scores,
+            anomalies.baselines,
             outlook.daily_outlook,
             outlook.risks,
             *(sources.source_assets(config.sources, config.checks) if with_sources else ()),
@@ -58,6 +62,8 @@ def build_defs(monitoring: Monitoring, *, with_sources: bool = True) -> dg.Defin
             rollups.daily_rollups_schedule,
             sla.sla_schedule,
             sla.sla_days_schedule,
+            anomalies.anomaly_scores_schedule,
+            anomalies.baselines_schedule,
             outlook.daily_outlook_schedule,
             outlook.risks_schedule,
         ],

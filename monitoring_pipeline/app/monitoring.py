@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from monitoring_pipeline.app.outlook import Outlook
     from monitoring_pipeline.app.quality import Quality
     from monitoring_pipeline.app.reporting import Reporting
+    from monitoring_pipeline.app.scoring import ScoringDoors
     from monitoring_pipeline.app.sla import Sla
+    from monitoring_pipeline.checks.judge import Judge
     from monitoring_pipeline.checks.run import Room, Served
     from monitoring_pipeline.reports import Overview
     from monitoring_pipeline.reports.alerts import AlertDetail, AlertFilter, AlertView
@@ -107,14 +109,23 @@ class Monitoring:
         if "store" in self.__dict__:
             self.store.close()
 
+    @cached_property
+    def scoring(self) -> ScoringDoors:
+        """Doors to anomaly scores."""
+        from monitoring_pipeline.app.scoring import ScoringDoors
+
+        return ScoringDoors(self)
+
     # -- checks --------------------------------------------------------------------------------------
 
-    def room(self) -> Room:
-        """What the checks' front door needs."""
+    def room(self, *, scored: bool = True) -> Room:
+        """What the checks' front door needs. Without `scored`, samples wait for the next run to be scored."""
         from monitoring_pipeline.checks.run import Room
 
         config = self.config
-        judge = self.alerting() if config.alerting.spec.enabled else None
+        judge: Judge | None = self.alerting() if config.alerting.spec.enabled else None
+        if config.analysis.enabled and scored:
+            judge = self.scoring.judge(judge)
         return Room(
             self.store, config.sources, config.checks, config.execution, self.clock, config.redact,
             config.fingerprint, judge,
@@ -131,7 +142,7 @@ class Monitoring:
         """Runs checks (`source/check`) now and records them."""
         from monitoring_pipeline.checks.run import check_now
 
-        return _run(check_now(self.room(), keys, on_result=on_result))
+        return _run(check_now(self.room(scored=False), keys, on_result=on_result))
 
     def register(self) -> None:
         """Writes the configuration's sources and checks into the operational store."""

@@ -229,6 +229,28 @@ SHAPES: Mapping[str, Mapping[str, str]] = {
         "until": "end of the span",
         "rotas": "rota, shifts (person, start, end, why)",
     },
+    "anomalies": {
+        "since": "the begin of what is shown",
+        "at": "the moment of all this",
+        "anomalies": (
+            "newest first: source, check, metric, kind (anomaly, flatline, level_shift, gap), began, ended, open, "
+            "severity, text, value, score, expected_low, expected_high, unit, tags"
+        ),
+    },
+    "sources baseline": {
+        "source": "the source's id",
+        "baselines": (
+            "per series: source, check, metric, tags, unit, learning, paused, slots (weekday with Monday as 0, hour, "
+            "low, expected, high)"
+        ),
+    },
+    "sources relearn": {
+        "source": "the source's id",
+        "from": "since when it was not normal",
+        "to": "until when",
+        "series": "how many series were learnt",
+        "samples": "from how many samples",
+    },
     "collectors list": {"at": "the moment of all this", "collectors": f"the worst first: {_COLLECTOR}"},
     "collectors show": {
         "at": "the moment of all this",

@@ -108,6 +108,7 @@ def _epilog() -> str:
         "collectors": f"{_COMMANDS}.collectors:collectors",
         "quality": f"{_COMMANDS}.quality:quality",
         "report": f"{_COMMANDS}.report:report",
+        "anomalies": f"{_COMMANDS}.anomalies:anomalies",
         "alerts": f"{_COMMANDS}.alerts:alerts",
         "silences": f"{_COMMANDS}.silences:silences",
         "maintenance": f"{_COMMANDS}.maintenance:maintenance",

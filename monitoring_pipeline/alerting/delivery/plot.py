@@ -21,7 +21,7 @@ _WIDTH, _HEIGHT, _DPI = 6.4, 2.2, 100
 _POINTS = 2_000
 _TITLE = 80
 _LARGEST = 1e300
-_LINE, _LIMIT, _FIRING, _INK = "#2563eb", "#b91c1c", "#fecaca", "#374151"
+_LINE, _LIMIT, _FIRING, _NORMAL, _INK = "#2563eb", "#b91c1c", "#fecaca", "#d1fae5", "#374151"
 _AROUND = timedelta(minutes=5)
 drawing = threading.Lock()
 """Held while something is drawn: fonts are shared, and not made for several threads."""
@@ -34,19 +34,21 @@ def series_png(
     unit: str = "",
     threshold: float | None = None,
     since: datetime | None = None,
+    band: Sequence[tuple[datetime, float, float]] = (),
 ) -> bytes | None:
     """A PNG of 640 x 220 pixels, under 40 KB; None when there is nothing to draw or it cannot be drawn.
 
     `values` are aware times, oldest first, and numbers; what is not finite is left out. `since` is where the
-    shading of the firing time begins. It blocks for some 100 ms, the first time for a second: call it in a
-    thread. It raises nothing: a message is worth more than its picture.
+    shading of the firing time begins; `band` is what was normal: from when on, the lowest and the highest. It blocks
+    for some 100 ms, the first time for a second: call it in a thread. It raises nothing: a message is worth more than
+    its picture.
     """
     shown = _thinned([(at.astimezone(UTC), float(value)) for at, value in values if _is_drawable(value)])
     if not shown:
         return None
     try:
         with drawing:
-            return _drawn(title, shown, unit, threshold, since)
+            return _drawn(title, shown, unit, threshold, since, band)
     except Exception as error:
         log.warning("a picture of a series cannot be drawn", error=f"{type(error).__name__}: {error}")
         return None
@@ -79,12 +81,16 @@ def plain_text(text: str) -> str:
 
 
 def _drawn(
-    title: str, values: list[tuple[datetime, float]], unit: str, threshold: float | None, since: datetime | None
-) -> bytes:
+    title: str, values: list[tuple[datetime, float]], unit: str, threshold: float | None, since: datetime | None,
+    band: Sequence[tuple[datetime, float, float]],
+) -> bytes:  # fmt: skip
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(_WIDTH, _HEIGHT), dpi=_DPI, layout="constrained", facecolor="white")
     axes = figure.add_subplot()
+    if band:
+        moments, low, high = zip(*band, strict=True)
+        axes.fill_between(moments, low, high, step="post", color=_NORMAL, linewidth=0)
     axes.plot(
         [at for at, _ in values], [value for _, value in values],  # type: ignore[arg-type]
         color=_LINE, linewidth=1.5, marker="o" if len(values) < 30 else None, markersize=3,

@@ -19,6 +19,8 @@ __all__ = ["sources"]
         ("show", "show", "show"),
         ("check", "check", "check"),
         ("history", "history", "history"),
+        ("baseline", "baseline", "baseline"),
+        ("relearn", "baseline", "relearn"),
         ("explain", "explain", "explain"),
         ("trends", "trends", "trends"),
         ("forecast", "forecast", "forecast"),

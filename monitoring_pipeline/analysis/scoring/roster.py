@@ -1,0 +1,128 @@
+"""Which series there are: the number of each, and what the configuration says of it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from monitoring_pipeline.analysis.metric_types import MetricType, metric_type
+from monitoring_pipeline.analysis.spec import SENSITIVITIES, AnalysisSpec, Sensitivity
+
+__all__ = ["COMPUTED", "Name", "Roster", "Traits", "is_computed"]
+
+COMPUTED = ("anomaly.", "deviation.", "expected_low.", "expected_high.", "burn.", "trend.", "forecast.")
+"""How the names of numbers begin that are conclusions of ours: scoring them would chase our own tail."""
+_NOT_SERIES = frozenset({"run_failures", "dead_letters", "run_failed", "asset_check_failed", "risk"})
+_MOST_VARIANTS = 100
+
+
+class Name(NamedTuple):
+    """What a series is known by. `tags` is JSON."""
+
+    source: str
+    check: str
+    metric: str
+    tags: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """How one series is to be judged. `direction` is 1 where only high values are strange, -1 for low ones, else 0.
+    `sensitivity` is the factor of its scores."""
+
+    type: MetricType = MetricType.GAUGE
+    sensitivity: float = 1.0
+    direction: int = 0
+
+
+@dataclass
+class Roster:
+    """The series by number, in the order in which they were met. `full` counts those that had no room any more."""
+
+    spec: AnalysisSpec = field(default_factory=AnalysisSpec)
+    names: list[Name] = field(default_factory=list)
+    units: list[str] = field(default_factory=list)
+    traits: list[Traits] = field(default_factory=list)
+    of_source: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    full: int = 0
+    _numbers: dict[Name, int] = field(default_factory=dict)
+    _variants: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def number(self, name: Name, unit: str) -> int:
+        """The number of a series, met for the first time or not; -1 for one that is not scored."""
+        known = self._numbers.get(name)
+        return self._meet(name, unit) if known is None else known
+
+    def find(self, source: str, metric: str | None = None) -> list[int]:
+        """The series of a source, or of one of its metrics."""
+        return [each for each in self.of_source.get(source, ()) if metric in (None, self.names[each].metric)]
+
+    def _meet(self, name: Name, unit: str) -> int:
+        kind = name[:3]
+        if is_computed(name.metric) or self._variants[kind] >= _MOST_VARIANTS:
+            return -1
+        traits = self.traits_of(name, unit)
+        if traits is None:
+            self._numbers[name] = -1
+            return -1
+        if len(self.names) >= self.spec.max_series:
+            self.full += 1
+            self._numbers[name] = -1
+            return -1
+        self._variants[kind] += 1
+        return self.add(name, unit, traits)
+
+    def add(self, name: Name, unit: str, traits: Traits) -> int:
+        """Gives a series the next number."""
+        number = self._numbers[name] = len(self.names)
+        self.names.append(name)
+        self.units.append(unit)
+        self.traits.append(traits)
+        self.of_source[name.source].append(number)
+        return number
+
+    def readmit(self, name: Name, unit: str) -> int:
+        """The same for a series out of a checkpoint: it has its number even if it is no longer to be scored."""
+        traits = self.traits_of(name, unit)
+        number = self.add(name, unit, traits or Traits())
+        self._variants[name[:3]] += 1
+        if traits is None:
+            self._numbers[name] = -1
+        return number
+
+    def traits_of(self, name: Name, unit: str) -> Traits | None:
+        """What the configuration says of a series, None where it is not to be scored."""
+        spec = self.spec
+        told = next((entry for entry in spec.series if entry.fits(name.source, name.check, name.metric)), None)
+        if told is None:
+            return Traits(metric_type(name.metric, unit), _factor(spec.sensitivity))
+        if not told.enabled:
+            return None
+        kind = told.type or metric_type(name.metric, unit)
+        sensitivity = spec.sensitivity if told.sensitivity is None else told.sensitivity
+        return Traits(kind, _factor(sensitivity), {"both": 0, "above": 1, "below": -1}[told.direction])
+
+    def to_json(self) -> str:
+        """Names and units, for a checkpoint; traits come from the configuration."""
+        return json.dumps([[*name, unit] for name, unit in zip(self.names, self.units, strict=True)])
+
+    @staticmethod
+    def named(text: str) -> Iterable[tuple[Name, str]]:
+        """What `to_json` wrote."""
+        rows: Sequence[Sequence[str]] = json.loads(text)
+        return ((Name(*row[:4]), row[4]) for row in rows)
+
+
+def is_computed(metric: str) -> bool:
+    """Whether a metric is no measurement: a conclusion of ours, or a mark that something happened."""
+    return metric.startswith(COMPUTED) or metric in _NOT_SERIES
+
+
+def _factor(sensitivity: Sensitivity) -> float:
+    return SENSITIVITIES[sensitivity] if isinstance(sensitivity, str) else sensitivity

@@ -1,0 +1,107 @@
+"""What was strange: alarms with their ends, flat lines, new levels and gaps, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from monitoring_pipeline.records import Severity
+from monitoring_pipeline.store import anomalies as stored
+from monitoring_pipeline.store import history
+from monitoring_pipeline.store.anomalies import StrangeRow
+from monitoring_pipeline.store.operational import OperationalStore
+
+__all__ = ["Strange", "strange_document", "strange_things"]
+
+_LONGEST = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Strange:
+    """One thing that was strange. `kind` is anomaly, flatline, level_shift or gap; only an anomaly has an end, None
+    while it lasts. `value` and `score` are those of its strangest point, `low` to `high` was normal when it began."""
+
+    source: str
+    check: str
+    metric: str
+    kind: str
+    began: datetime
+    ended: datetime | None
+    severity: Severity
+    text: str
+    value: float | None
+    score: float | None
+    low: float | None
+    high: float | None
+    unit: str
+    tags: Mapping[str, str]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it goes on."""
+        return self.kind == "anomaly" and self.ended is None
+
+
+def strange_things(
+    store: OperationalStore,
+    published: Path,
+    now: datetime,
+    since: datetime,
+    *,
+    source: str | None = None,
+    metric: str | None = None,
+) -> list[Strange]:
+    """What was strange since then, newest first, of one source and metric or of all. Raises StoreError."""
+    # What began before may have gone on.
+    tables = ("events",)
+    with history.connect(store, published, now=now, since=since - _LONGEST, source=source, tables=tables) as connection:
+        rows = stored.strange_rows(connection)
+    found = _joined(rows)
+    return [
+        each
+        for each in sorted(found, key=lambda each: (each.began, each.source, each.metric), reverse=True)
+        if (each.ended or each.began) >= since or each.is_open
+        if metric is None or each.metric == metric
+    ]
+
+
+def _joined(rows: Sequence[StrangeRow]) -> list[Strange]:
+    """Alarms with their ends."""
+    found: dict[tuple[object, ...], Strange] = {}
+    for row in rows:
+        if row.kind != "anomaly_end":
+            found[(row.source, row.check, row.kind, row.subject, row.at)] = _begun(row)
+            continue
+        began = datetime.fromisoformat(str(row.detail["began"]))
+        key = (row.source, row.check, "anomaly", row.subject, began)
+        if key in found:
+            value, score = (_number(row.detail, name) for name in ("value", "score"))
+            found[key] = replace(found[key], ended=row.at, severity=row.severity, value=value, score=score)
+    return list(found.values())
+
+
+def _begun(row: StrangeRow) -> Strange:
+    value, score, low, high = (_number(row.detail, name) for name in ("value", "score", "low", "high"))
+    metric = row.subject.partition(" {")[0]
+    return Strange(
+        row.source, row.check, metric, row.kind, row.at, None, row.severity, row.text, value, score, low, high,
+        str(row.detail.get("unit", "")), row.detail.get("tags", {}),
+    )  # fmt: skip
+
+
+def _number(detail: Mapping[str, Any], name: str) -> float | None:
+    value = detail.get(name)
+    return float(value) if isinstance(value, (int, float)) and value == value else None
+
+
+def strange_document(strange: Strange) -> dict[str, Any]:
+    """As JSON; keys are only ever added."""
+    return {
+        "source": strange.source, "check": strange.check, "metric": strange.metric, "kind": strange.kind,
+        "began": strange.began, "ended": strange.ended, "open": strange.is_open, "severity": strange.severity.value,
+        "text": strange.text, "value": strange.value, "score": strange.score, "expected_low": strange.low,
+        "expected_high": strange.high, "unit": strange.unit, "tags": dict(strange.tags),
+    }  # fmt: skip

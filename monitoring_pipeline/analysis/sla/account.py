@@ -78,4 +78,10 @@ def of_timeline(spans: Timeline, start: int | None = None, end: int | None = Non
 
 def total(accounts: Iterable[Account]) -> Account:
     """All of them together."""
-    return sum(accounts, NOTHING)
+    good = bad = unknown = excluded = 0
+    for each in accounts:
+        good += each.good
+        bad += each.bad
+        unknown += each.unknown
+        excluded += each.excluded
+    return Account(good, bad, unknown, excluded)

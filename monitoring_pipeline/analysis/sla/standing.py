@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from monitoring_pipeline.analysis.objective import Promise
-from monitoring_pipeline.analysis.sla.account import Account
+from monitoring_pipeline.analysis.sla.account import Account, total
 from monitoring_pipeline.analysis.sla.budget import BURN_WINDOWS, Budget, budget_of, burn_rate, exhausted_at
 from monitoring_pipeline.analysis.sla.corrections import in_force
 from monitoring_pipeline.analysis.sla.days import currency
@@ -53,10 +54,13 @@ class Standing:
     burn: Mapping[timedelta, Account] = field(default_factory=dict)
     entries: Sequence[LedgerEntry] = ()
 
-    @property
+    @cached_property
     def pair(self) -> Pair:
         """The whole period until now, as measured and as corrected."""
-        return sum((part.pair for part in self.parts), Pair())
+        corrected = total(part.pair.corrected for part in self.parts)
+        if all(part.pair.measured is part.pair.corrected for part in self.parts):
+            return Pair(corrected, corrected)
+        return Pair(total(part.pair.measured for part in self.parts), corrected)
 
     @property
     def account(self) -> Account:
@@ -90,7 +94,7 @@ class Standing:
         counted = self.account.counted(unknown_is_bad=self.promise.spec.unknown_is_bad)
         return round(counted * to_come / so_far) if so_far else 0
 
-    @property
+    @cached_property
     def budget(self) -> Budget:
         """The error budget of the whole period."""
         spec = self.promise.spec

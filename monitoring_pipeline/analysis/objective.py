@@ -114,6 +114,15 @@ class ObjectiveSpec(BaseModel):
         "for quality, 1h for freshness.",
     )  # fmt: skip
     check: Patterns = Field((), description="response_time, success_rate: checks that count; all by default.")
+    percentile: Percent | None = Field(
+        None,
+        description="response_time: judge this percentile of the answers in each `slice` instead of each answer; then "
+        "time is measured, and the target is the share of slices.",
+    )
+    slice: Duration = Field(
+        timedelta(minutes=5), ge=timedelta(minutes=1), le=timedelta(days=1),
+        description="The stretch of time of which `percentile` is taken.",
+    )  # fmt: skip
     window: WindowField = Field(
         CalendarUnit.MONTH, description="day, week, month, quarter or year; or a rolling window such as 30d."
     )
@@ -138,10 +147,12 @@ class ObjectiveSpec(BaseModel):
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
         _ = self.limit
-        for name, kinds in (("metric", _METRICS), ("holds", _HOLDS), ("check", _EVENTS)):
+        for name, kinds in (
+            ("metric", _METRICS), ("holds", _HOLDS), ("check", _EVENTS), ("percentile", ("response_time",)),
+        ):  # fmt: skip
             if getattr(self, name) not in (None, ()) and self.kind not in kinds:
                 raise ValueError(f"`{name}` says nothing of {self.kind}; it is for {' and '.join(kinds)}")
-        if self.kind in _EVENTS and self.redundant:
+        if self.counts_events and self.redundant:
             raise ValueError(f"{self.kind} counts checks, and checks cannot stand in for each other")
         return self
 
@@ -166,6 +177,11 @@ class ObjectiveSpec(BaseModel):
     @property
     def counts_events(self) -> bool:
         """Whether checks are counted; otherwise time is measured."""
+        return self.kind in _EVENTS and self.percentile is None
+
+    @property
+    def reads_results(self) -> bool:
+        """Whether every single result is looked at: there are many."""
         return self.kind in _EVENTS
 
     @property

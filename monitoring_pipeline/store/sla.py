@@ -35,6 +35,7 @@ __all__ = [
     "expire_days",
     "gaps_within",
     "newest_gap",
+    "percentiles_within",
     "read_days",
     "statuses_within",
     "unscored_within",
@@ -253,6 +254,39 @@ def event_counts(
         """
     ).fetchall()
     return {number: Counted(*counts) for number, *counts in found}
+
+
+def percentiles_within(
+    connection: DuckDBPyConnection,
+    sources: Collection[str],
+    start: datetime,
+    end: datetime,
+    *,
+    percentile: float,
+    width: timedelta,
+    checks: Sequence[str] = (),
+) -> dict[str, list[tuple[int, float]]]:
+    """Per source a percentile (0-1) of its response times, in ms, in each slice that has any and touches [start, end).
+
+    Slices begin at multiples of `width` since 1970 and are judged whole. What did not answer and was critical took
+    for ever. `checks` are file-name patterns. Needs the view `results`.
+    """
+    step = width // timedelta(microseconds=1)
+    first, last = to_us(start) // step * step, -(-to_us(end) // step) * step
+    rows = connection.execute(
+        f"""
+        SELECT source, epoch_us(started) // {step} * {step} AS slice,
+               quantile_disc(coalesce(response_time_ms, 'infinity'::DOUBLE), {float(percentile)})
+        FROM results
+        WHERE {_among(sources)} AND started >= make_timestamp({first}) AND started < make_timestamp({last})
+          AND (response_time_ms IS NOT NULL OR status = 'critical') AND {_matching("check_id", checks)}
+        GROUP BY ALL ORDER BY source, slice
+        """
+    ).fetchall()
+    found: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    for source, slice_start, value in rows:
+        found[source].append((slice_start, value))
+    return found
 
 
 def earliest(connection: DuckDBPyConnection, table: str, sources: Collection[str]) -> datetime | None:

@@ -81,6 +81,8 @@ def test_windows_and_thresholds(
         ("source: db, target: 99, kind: freshness, threshold: soon", "a duration is a number and a unit"),
         ("source: db, target: 99, kind: uptime, holds: 1h", "`holds` says nothing of uptime"),
         ("source: db, target: 99, check: a", "`check` says nothing of uptime"),
+        ("source: db, target: 99, percentile: 95", "`percentile` says nothing of uptime"),
+        ("source: db, target: 99, kind: response_time, threshold: 1s, percentile: 100", "less than 100"),
         ("source: db, target: 99, redundant: true", "add `per: component` or `per: all`"),
         ("source: db, per: all, target: 9, kind: success_rate, redundant: true", "cannot stand in for each other"),
         ("source: dbb, target: 99", "is not a source; did you mean 'db'?"),

@@ -2,8 +2,8 @@
 
 Where sources share a budget it is those that were bad themselves which carry the burn rate of the whole. A source
 whose budget does not burn has no samples; the one that ends an episode is zero, so an alert is over with it. A rate
-that stays as it is, as that of three days does for long, is told again every ten minutes; and where checks are
-counted the long windows are only looked at then, because they hold so many results.
+that stays as it is, as that of three days does for long, is told again every ten minutes; and where results are
+looked at one by one, the long windows are only looked at then, because they hold so many.
 """
 
 from __future__ import annotations
@@ -102,9 +102,9 @@ def _rates(
 ) -> Iterator[tuple[tuple[str, str], Rates]]:
     """Per objective and source the burn rates of the windows that are looked at now."""
     often = _OFTEN if now.minute % (_AGAIN // timedelta(minutes=1)) else BURN_WINDOWS
-    counting = [promise for promise in promises if promise.spec.counts_events]
-    timing = [promise for promise in promises if not promise.spec.counts_events]
-    for some, windows in ((timing, BURN_WINDOWS), (counting, often)):
+    many = [promise for promise in promises if promise.spec.reads_results]
+    few = [promise for promise in promises if not promise.spec.reads_results]
+    for some, windows in ((few, BURN_WINDOWS), (many, often)):
         if some:
             yield from _rates_of(connection, around, some, now, windows)
 

@@ -91,6 +91,7 @@ class Evidence:
     statuses: Mapping[str, Sequence[tuple[int, str]]]
     gaps: Mapping[str, Sequence[GapRow]]
     values: Mapping[str, Mapping[str, Sequence[Line]]]
+    slices: Mapping[str, Mapping[str, Line]]
 
     # -- time ----------------------------------------------------------------------------------------
 
@@ -112,8 +113,15 @@ class Evidence:
         if spec.kind == "uptime":
             found = Found(self.statuses.get(source, ()), self.gaps.get(source, ()), around.blind.get(source, ()))
             return source_timeline(found, start, end, around.intervals, warning_is_bad=spec.warning == "down")
+        if spec.limit is None:
+            return solid(start, end, Verdict.UNKNOWN)
+        if spec.percentile is not None:
+            slices = self.slices.get(promise.objective, {}).get(source, ())
+            # A slice says something about itself alone.
+            width = spec.slice // timedelta(microseconds=1)
+            return sampled(slices, start, end, spec.limit, width, high_is_good=False)
         lines = self.values.get(spec.sampled, {}).get(source, ())
-        if not lines or spec.limit is None:
+        if not lines:
             return solid(start, end, Verdict.UNKNOWN)
         holds = spec.lasting // timedelta(microseconds=1)
         high = spec.kind == "quality"
@@ -218,7 +226,8 @@ def gather(
     if watched := _sources(promises, "uptime", "response_time", "success_rate"):
         for gap in stored.gaps_within(connection, watched, start, end, resumption=exact):
             gaps[gap.source].append(gap)
-    return Evidence(connection, around, start, end, statuses, gaps, _values(connection, promises, start, end))
+    values, slices = _values(connection, promises, start, end), _slices(connection, promises, start, end)
+    return Evidence(connection, around, start, end, statuses, gaps, values, slices)
 
 
 def _sources(promises: Iterable[Promise], *kinds: str) -> set[str]:
@@ -241,6 +250,23 @@ def _values(
             lines = {source: [_broken(line, failed.get(source, ())) for line in own] for source, own in lines.items()}
         found[metric] = lines
     return found
+
+
+def _slices(
+    connection: DuckDBPyConnection, promises: Collection[Promise], start: datetime, end: datetime
+) -> dict[str, Mapping[str, Line]]:
+    """The percentiles that objectives are about, by objective and source."""
+    members: dict[str, set[str]] = defaultdict(set)
+    specs = {promise.objective: promise.spec for promise in promises if promise.spec.percentile is not None}
+    for promise in promises:
+        members[promise.objective].update(promise.sources)
+    return {
+        name: stored.percentiles_within(
+            connection, members[name], start, end, percentile=(spec.percentile or 0) / 100, width=spec.slice,
+            checks=spec.check,
+        )
+        for name, spec in specs.items()
+    }  # fmt: skip
 
 
 def _lines(found: Mapping[tuple[str, str], Line]) -> dict[str, list[Line]]:

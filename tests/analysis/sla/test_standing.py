@@ -226,6 +226,23 @@ def test_checks_are_counted(here: Past) -> None:
     assert here.standing(20, "fast").account.excluded == 0
 
 
+def test_a_percentile_is_judged_slice_by_slice(here: Past) -> None:
+    here.promise({"up": {
+        "kind": "response_time", "source": "db", "threshold": "100ms", "percentile": 90, "slice": "1h", "target": "99%",
+    }})  # fmt: skip
+    for number in range(20):
+        here.result("db", number / 20, ms=99.0 if number < 18 else 500.0)  # p90 is below
+        here.result("db", 1 + number / 20, ms=99.0 if number < 17 else 500.0)  # it is not
+    here.result("db", 3.5, "critical", ms=None)
+    here.result("db", 4.5, "unknown", ms=None)
+    here.result("db", 5.5, check_id="other", ms=1.0)
+    assert hours(here.standing(5.75)) == (1.75, 2, 2, 0)
+    here.publish(30)
+    refresh(here.room, at(30))
+    here.publish(30)
+    assert hours(here.standing(30)) == (2, 2, 26, 0)
+
+
 def test_a_period_that_is_over_stands_still(lived: Past) -> None:
     found = lived.standing(24 * 40, at=at(5))
     assert (found.period.name, found.until, found.ahead) == ("2026-05", at(24 * 31), 0)

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import dagster as dg
 
-from assets import anomalies, health_checks, history, outlook, rollups, sla, sources
+from assets import anomalies, health_checks, history, outlook, quality, rollups, sla, sources
 from monitoring_pipeline.app import Monitoring
 from sensors import alerts, dagster_events, escalations, reports, run_failures
 
@@ -46,6 +46,7 @@ def build_defs(monitoring: Monitoring, *, with_sources: bool = True) -> dg.Defin
             rollups.daily_rollups,
             sla.sla_budgets,
             sla.sla_days,
+            *quality.suite_assets(config),
             *(sla.objective_assets(config) if with_sources else ()),
             anomalies.anomaly_scores,
             anomalies.baselines,
@@ -53,13 +54,14 @@ def build_defs(monitoring: Monitoring, *, with_sources: bool = True) -> dg.Defin
             outlook.risks,
             *(sources.source_assets(config.sources, config.checks) if with_sources else ()),
         ],
-        asset_checks=sources.source_checks(config.sources) if with_sources else (),
-        jobs=OWN_JOBS,
+        asset_checks=[*sources.source_checks(config.sources), *quality.quality_checks(config)] if with_sources else (),
+        jobs=[*OWN_JOBS, *quality.quality_job(config)],
         schedules=[
             health_checks.health_checks_schedule,
             history.history_schedule,
             history.retention_schedule,
             rollups.daily_rollups_schedule,
+            *quality.quality_schedule(config),
             sla.sla_schedule,
             sla.sla_days_schedule,
             anomalies.anomaly_scores_schedule,

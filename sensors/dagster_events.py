@@ -11,6 +11,7 @@ import dagster as dg
 from dagster import DagsterEventType, EventLogRecord, EventRecordsFilter
 from dagster._core.storage.event_log import SqlEventLogStorage
 
+from assets.quality import QUALITY_JOB, quality_check_names
 from assets.sources import source_keys
 from assets.status_reports import CHECK_NAME
 from monitoring_pipeline.app import Monitoring
@@ -93,9 +94,9 @@ def _samples(record: EventLogRecord) -> Iterator[Sample]:
 
 
 def _own_names(monitoring: Monitoring) -> frozenset[str]:
-    """What is ours: jobs whose failures the sensor `run_failures` notes, and the health of our sources."""
+    """What is ours: jobs whose failures the sensor `run_failures` notes, health and quality of our sources."""
     checks = {f"{key.to_user_string()}:{CHECK_NAME}" for key in source_keys(monitoring.config.sources).values()}
-    return frozenset({*(f"job:{name}" for name in _OWN_JOBS), *checks})
+    return frozenset({*(f"job:{name}" for name in _OWN_JOBS), *checks, *quality_check_names(monitoring.config)})
 
 
-_OWN_JOBS = ("health_checks_job", "history_job", "retention_job", "alert_job", "escalation_job")
+_OWN_JOBS = ("health_checks_job", "history_job", "retention_job", "alert_job", "escalation_job", QUALITY_JOB)

@@ -6,6 +6,8 @@ from monitoring_pipeline.app import Monitoring
 
 __all__ = ["run_failures"]
 
+_ON_PURPOSE = (dg.DagsterExecutionInterruptedError.__name__, "DagsterAssetCheckFailedError")
+
 
 @dg.run_failure_sensor(
     name="run_failures",
@@ -19,7 +21,8 @@ def run_failures(context: dg.RunFailureSensorContext, monitoring: dg.ResourcePar
 
 
 def _stopped_on_purpose(event: dg.DagsterEvent) -> bool:
-    """Whether the process was told to end, as when the whole deployment stops: no failure of ours."""
+    """Whether the process was told to end, as when the whole deployment stops, or bad data held back what depends
+    on them: no failure of ours."""
     data = event.event_specific_data  # none when a run was marked as failed from outside
     error = getattr(data, "error", None)
-    return error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__
+    return error is not None and error.cls_name in _ON_PURPOSE

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from monitoring_pipeline.alerting.delivery.channel import Channel, channel_kinds
-from monitoring_pipeline.alerting.rules.defaults import burn_rules, default_rules
+from monitoring_pipeline.alerting.rules.defaults import burn_rules, default_rules, quality_rules
 from monitoring_pipeline.alerting.rules.rule import Rule
 from monitoring_pipeline.alerting.spec import (
     AlertingSpec,
@@ -106,7 +106,15 @@ def _built_in(parts: AlertingParts, document: Document) -> Iterator[Rule]:
     wanted = parts.spec.spec.defaults
     own = {rule.spec.id for rule in parts.rules}
     if wanted or (wanted is None and "rules" not in document.given):
-        yield from (rule for rule in (*default_rules(), *burn_rules(_objectives(document))) if rule.id not in own)
+        built_in = (*default_rules(), *burn_rules(_objectives(document)), *quality_rules(_with_suites(document)))
+        yield from (rule for rule in built_in if rule.id not in own)
+
+
+def _with_suites(document: Document) -> set[str]:
+    """The sources that have quality suites."""
+    nodes = document.named["suites"].values.values()
+    named = (node.values.get("source") for node in nodes if isinstance(node, Fields))
+    return {node.text for node in named if isinstance(node, Scalar) and node.text}
 
 
 def _objectives(document: Document) -> dict[str, dict[str, list[str]]]:

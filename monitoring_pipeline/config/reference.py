@@ -57,6 +57,9 @@ your own with the same `id` goes before. `rules: []` means none.
 Each objective has three more about its error budget (see [sla.md](sla.md)), which are called after it: for one named
 `uptime` these are `uptime-burns-fast` (14.4 times too fast over 1h and 5m: critical), `uptime-burns` (6 times over 6h
 and 30m: error) and `uptime-burns-slowly` (once over 3d and 6h: warning).
+
+Sources with quality suites have one more, `data-quality`: while expectations about their data are not met, it fires
+with the severity of the worst of them (see [quality.md](quality.md)).
 """
 
 

@@ -25,7 +25,7 @@ from monitoring_pipeline.quality.score import composite, dimension_scores
 from monitoring_pipeline.quality.spec import SuiteSpec
 from monitoring_pipeline.quality.workshop import Workshop
 from monitoring_pipeline.reach.spec import NetworksSpec
-from monitoring_pipeline.records import Event, QualityRun, Sample, Severity, Status
+from monitoring_pipeline.records import Event, QualityRun, Sample, Severity, Status, worst
 from monitoring_pipeline.store.events import insert_events
 from monitoring_pipeline.store.quality import insert_run, latest_runs
 
@@ -134,15 +134,17 @@ def _event(run: QualityRun, change: SchemaChange) -> Event:
 
 
 def _scores(runs: Sequence[QualityRun], check: str) -> Iterator[Sample]:
-    """`quality` and `quality.DIMENSION` of one suite, or the means over all suites of a source.
+    """`quality` and `quality.DIMENSION` of one suite, or the means over all suites of a source; and its status or the
+    worst of them as `quality_status`: 0 healthy, 1 unknown, 2 warning, 3 critical.
 
     Those of the source name no check and come last, so to whoever asks for any check they are the newest.
     """
+    newest = runs[0]
+    yield Sample(newest.source, "quality_status", newest.at, worst(run.status for run in runs).rank, "", check)
     found: dict[str, list[float]] = {"quality": [run.score for run in runs if run.score is not None]}
     for run in runs:
         for dimension, score in run.dimensions.items():
             found.setdefault(f"quality.{dimension}", []).append(score)
-    newest = runs[0]
     for metric, scores in found.items():
         if scores:
             yield Sample(newest.source, metric, newest.at, sum(scores) / len(scores), "", check)

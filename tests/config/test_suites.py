@@ -106,3 +106,10 @@ def test_suites_of_disabled_sources_are_left_out(load: Load) -> None:
 )
 def test_what_is_wrong_is_said_at_its_place(problems: Problems, text: str, message: str) -> None:
     assert problems(SOURCE + text) == [f"monitoring.yaml:{message}"]
+
+
+def test_sources_with_suites_have_a_built_in_rule(load: Load) -> None:
+    config = load(SOURCE + "    validator: a:B\n")
+    (rule,) = [rule for rule in config.alerting.rules if rule.id == "data-quality"]
+    assert rule.sources.source == ("orders",)
+    assert config.warnings == ()

@@ -31,6 +31,11 @@ def evaluate(monitoring: Monitoring, error: Exception) -> str:
     def broken():
         breaks()
 
+    return tell(monitoring, broken)
+
+
+def tell(monitoring: Monitoring, broken: dg.JobDefinition) -> str:
+    """Runs a job that fails, and has the sensor see it."""
     with dg.DagsterInstance.ephemeral() as instance:
         result = broken.execute_in_process(instance=instance, raise_on_error=False)
         context = dg.build_run_status_sensor_context(
@@ -51,6 +56,15 @@ def test_a_failed_run_is_noted(monitoring: Monitoring):
     (tags,) = failures(monitoring)
     assert run_id in str(tags)
     assert "broken" in str(tags)
+
+
+def test_a_run_that_bad_data_ended_is_no_failure(monitoring: Monitoring):
+    @dg.asset(check_specs=[dg.AssetCheckSpec("good", asset="orders", blocking=True)])
+    def orders():
+        return dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed=False, check_name="good")])
+
+    tell(monitoring, dg.Definitions([orders]).resolve_implicit_global_asset_job_def())
+    assert failures(monitoring) == []
 
 
 def test_a_run_that_was_told_to_stop_is_no_failure(monitoring: Monitoring):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from typing import Any
 
 from monitoring_pipeline.alerting.rules.rule import Rule
 from monitoring_pipeline.records import Source
 
-__all__ = ["OWN_SOURCES", "burn_rules", "default_rules"]
+__all__ = ["OWN_SOURCES", "burn_rules", "default_rules", "quality_rules"]
 
 OWN_SOURCES = (
     Source("monitoring", component="monitoring", name="monitoring", description="This installation itself."),
@@ -102,3 +102,15 @@ def burn_rules(objectives: Mapping[str, Mapping[str, Any]]) -> Iterator[Rule]:
                 "when": {"kind": "burn", "objective": name, "long": long, "short": short, "threshold": rate},
                 "severity": severity,
             })  # fmt: skip
+
+
+def quality_rules(sources: Collection[str]) -> Iterator[Rule]:
+    """The rule about the data of sources that have quality suites, these; it lasts from one run of them to the next."""
+    if sources:
+        yield Rule.model_validate({
+            "id": "data-quality",
+            "description": "Expectations about the data of a source are not met.",
+            "sources": {"source": sorted(sources)},
+            "when": {"kind": "metric", "metric": "quality_status", "window": "7d", "operator": ">=",
+                     "threshold": {"warning": 2, "critical": 3}},
+        })  # fmt: skip

@@ -35,8 +35,10 @@ def find_season(grid: Grid) -> Season:
     """The season of every series, as a difference from its level."""
     per_day, week = grid.per_day, 7 * grid.per_day
     profile, strength = np.zeros((len(grid.keys), week)), np.zeros(len(grid.keys))
+    if not grid.keys or not grid.steps:
+        return Season(profile, strength)
     by_day = _folded(grid.values, grid.phase, per_day)
-    if by_day.shape[1] < _DAYS or not len(grid.keys):
+    if by_day.shape[1] < _DAYS:
         return Season(profile, strength)
     deviation = by_day - _line(middle(by_day), per_day)
     daily = _centred(middle(deviation, 1))

@@ -27,7 +27,7 @@ __all__ = ["Past"]
 _PATHS = 200
 _HALF_LIFE_DAYS = 7.0
 _LEAST_HABIT, _LEAST_CLIMB = 2, 3
-_WANDERS = 0.5
+_WANDERS, _WIDEST = 0.5, 1.25
 _BENDS, _BEND_BLOCKS = 0.6, 9
 
 
@@ -152,7 +152,9 @@ def _persistence(totals: Floats) -> float:
     scale = reach * (count - reach + 1) * (1 - reach / count)
     if usual <= 0 or scale <= 0:
         return 1.0
-    return float(min(1.0, np.sqrt(np.sum((walk[reach:] - walk[:-reach]) ** 2) / scale / usual)))
+    ratio = np.sqrt(np.sum((walk[reach:] - walk[:-reach]) ** 2) / scale / usual)
+    # Cut off at that of a walk it would be too small on average, and so would the ranges.
+    return float(min(_WIDEST, _WIDEST * ratio))
 
 
 def _line(filled: Floats, now: float, width: int, per_day: int) -> Past | None:

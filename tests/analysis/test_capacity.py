@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bench.synthetic import daily, hourly, hours, noise
 from monitoring_pipeline.analysis.capacity import Limit, Reach, ReachState, find_resets, time_to
 from monitoring_pipeline.analysis.series import Floats
-from tests.analysis.grids import daily, hourly, hours, noise
 
 DAYS, FUTURE = 28, 90
 ROWS = 40

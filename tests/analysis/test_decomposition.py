@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bench.synthetic import daily, hourly, hours, noise
 from monitoring_pipeline.analysis.decomposition import Decomposition, decompose, ets_forecaster
 from monitoring_pipeline.analysis.forecast import forecast
-from tests.analysis.grids import daily, hourly, hours, noise
 
 DAYS = 22
 

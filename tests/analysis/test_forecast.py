@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bench.synthetic import HOUR, daily, hourly, hours, noise
 from monitoring_pipeline.analysis.forecast import Forecast, forecast
 from monitoring_pipeline.analysis.series import Floats
-from tests.analysis.grids import HOUR, daily, hourly, hours, noise
 
 DAYS, AHEAD = 31, 72
 ROWS = 60

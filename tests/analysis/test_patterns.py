@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.synthetic import MONDAY, hourly, noise
 from monitoring_pipeline.analysis.patterns.find import Known, find_patterns
 from monitoring_pipeline.analysis.patterns.pattern import Failures, Pattern, PatternKind, apart, poisson_tail
 from monitoring_pipeline.clock import to_us
-from tests.analysis.grids import MONDAY, hourly, noise
 
 DAYS = 28
 DAY_US = 86_400_000_000

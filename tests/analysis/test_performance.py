@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bench.synthetic import HOUR, MONDAY, daily, noise
 from monitoring_pipeline.analysis.performance import Aspect, Counted, Performance, aspect_of, benchmark
 from monitoring_pipeline.analysis.series import Floats, Grid, SeriesKey
-from tests.analysis.grids import HOUR, MONDAY, daily, noise
 
 DAYS = 28
 WEB = {f"s{n}": "web" for n in range(4)}

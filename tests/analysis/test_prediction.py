@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bench.fleets import Simulated, simulate
+from bench.synthetic import MONDAY, hourly, noise
 from monitoring_pipeline.analysis.capacity import Limit, Reach, ReachState
 from monitoring_pipeline.analysis.patterns.pattern import Pattern, PatternKind
 from monitoring_pipeline.analysis.prediction.features import FEATURES, base_chance, features, outcomes
@@ -15,8 +17,6 @@ from monitoring_pipeline.analysis.prediction.model import Model, brier, learn, p
 from monitoring_pipeline.analysis.prediction.risk import Evidence, Risk, assess, system_risk
 from monitoring_pipeline.analysis.series import SeriesKey
 from monitoring_pipeline.clock import to_us
-from tests.analysis.fleets import Simulated, simulate
-from tests.analysis.grids import MONDAY, hourly, noise
 
 DAYS, CUT = 42, 31 * 24
 NOTHING = Evidence({}, {})

@@ -7,10 +7,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from bench.synthetic import daily, hourly, hours, noise
 from monitoring_pipeline.analysis.seasons import find_season
 from monitoring_pipeline.analysis.series import false_discoveries, middle
 from monitoring_pipeline.analysis.trends import Direction, Trend, find_trends
-from tests.analysis.grids import daily, hourly, hours, noise
 
 DAYS = 28
 

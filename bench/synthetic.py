@@ -8,6 +8,8 @@ import numpy as np
 
 from monitoring_pipeline.analysis.series import Floats, Grid, SeriesKey
 
+__all__ = ["HOUR", "MONDAY", "daily", "hourly", "hours", "noise"]
+
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 

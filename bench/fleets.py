@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.synthetic import HOUR, MONDAY, daily, noise
 from monitoring_pipeline.analysis.prediction.fleet import Change
 from monitoring_pipeline.analysis.series import Floats, Grid, SeriesKey
 from monitoring_pipeline.clock import to_us
-from tests.analysis.grids import HOUR, MONDAY, daily, noise
+
+__all__ = ["KINDS", "Simulated", "simulate"]
 
 KINDS = {"calm": 0.4, "random": 0.2, "nightly": 0.1, "wearing": 0.1, "flapping": 0.1, "child": 0.1}
 """How many there are of each kind."""

@@ -1,9 +1,9 @@
 """Sources that fail together, or one after the other.
 
-For every ordered pair: how often does B fail within a quarter of an hour after A? Chance is what B's failures
-make of it if they fell anywhere, or anywhere at their own hours of the day, whichever is more; so two jobs that
-both fail at night are no pair for that alone. What flaps counts once, and it must have happened on three days
-at least. The number of pairs that were possible is in the correction.
+For every ordered pair: how often does B fail within a quarter of an hour after A, and within two hours? Chance is
+what B's failures make of it if they fell anywhere, or anywhere at their own hours of the day, whichever is more; so
+two jobs that both fail at night are no pair for that alone. What flaps counts once, and it must have happened on
+three days at least. The number of pairs that were possible is in the correction.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from monitoring_pipeline.clock import from_us, to_us
 
 __all__ = ["find_together"]
 
-_BIN, _BINS_AFTER = timedelta(minutes=5), 3
+_BIN, _SPANS = timedelta(minutes=5), (3, 24)
 _QUIET = timedelta(minutes=30)
 _LEAST, _LEAST_DAYS, _LEAST_LIFT = 3, 3, 3.0
 _BEST_OF_EACH = 3
@@ -42,18 +42,22 @@ def find_together(failures: Failures, depends_on: Mapping[str, Sequence[str]]) -
     names = sorted(calm)
     if len(names) < 2:
         return [], 0
-    together, expected = _count(failures, [calm[name] for name in names])
-    np.fill_diagonal(together, 0)
-    likely = (together >= _LEAST) & (together >= _LEAST_LIFT * expected)
-    found = []
-    for a, b in zip(*np.nonzero(likely), strict=True):
-        pair = _pair(calm, names[a], names[b], int(together[a, b]), float(expected[a, b]), depends_on)
-        found += [pair] if pair is not None else []
-    return list(_best(found)), len(names) * (len(names) - 1)
+    found: dict[tuple[str, str], Pattern] = {}
+    for after in _SPANS:
+        together, expected = _count(failures, [calm[name] for name in names], after)
+        np.fill_diagonal(together, 0)
+        likely = (together >= _LEAST) & (together >= _LEAST_LIFT * expected)
+        for a, b in zip(*np.nonzero(likely), strict=True):
+            counted = int(together[a, b]), float(expected[a, b])
+            pair = _pair(calm, (names[a], names[b]), counted, after, depends_on)
+            known = None if pair is None else found.get((pair.source, pair.other))
+            if pair is not None and (known is None or pair.p_value < known.p_value):
+                found[pair.source, pair.other] = pair
+    return list(_best(list(found.values()))), len(names) * (len(names) - 1) * len(_SPANS)
 
 
-def _count(failures: Failures, onsets: Sequence[Moments]) -> tuple[Counts, Counts]:
-    """(A, B) of how many failures of A have one of B in the bins after, and of what chance makes."""
+def _count(failures: Failures, onsets: Sequence[Moments], after: int) -> tuple[Counts, Counts]:
+    """(A, B) of how many failures of A have one of B in the `after` bins after, and of what chance makes."""
     start, width = to_us(failures.since), _BIN // timedelta(microseconds=1)
     bins = int(failures.span_us // width) + 1
     places = [np.unique(np.clip((moments - start) // width, 0, bins - 1)) for moments in onsets]
@@ -61,7 +65,7 @@ def _count(failures: Failures, onsets: Sequence[Moments]) -> tuple[Counts, Count
     together = np.zeros((size, size), dtype=np.float32)
     at_hour, near_hour = np.zeros((size, 24), dtype=np.float32), np.zeros((size, 24), dtype=np.float32)
     for first in range(0, bins, _CHUNK):
-        fails, near = _marked(places, first, min(_CHUNK, bins - first))
+        fails, near = _marked(places, first, min(_CHUNK, bins - first), after)
         together += fails @ near.T
         clock = (first + np.arange(fails.shape[1])) // hours % 24
         for hour in range(24):
@@ -72,29 +76,34 @@ def _count(failures: Failures, onsets: Sequence[Moments]) -> tuple[Counts, Count
     return together, np.maximum(anywhere, at_hour @ near_hour.T / per_hour).astype(np.float32)
 
 
-def _marked(places: Sequence[Moments], first: int, width: int) -> tuple[Counts, Counts]:
-    """Where each fails, and where it fails in that bin or one of the next three."""
+def _marked(places: Sequence[Moments], first: int, width: int, after: int) -> tuple[Counts, Counts]:
+    """Where each fails, and where it fails in that bin or one of the next."""
     fails = np.zeros((len(places), width), dtype=np.float32)
     near = np.zeros((len(places), width), dtype=np.float32)
     for row, place in enumerate(places):
         own = place[(place >= first) & (place < first + width)] - first
         fails[row, own] = 1
-        for back in range(_BINS_AFTER + 1):
+        for back in range(after + 1):
             earlier = place - first - back
             near[row, earlier[(earlier >= 0) & (earlier < width)]] = 1
     return fails, near
 
 
 def _pair(
-    calm: Mapping[str, Moments], a: str, b: str, count: int, expected: float, depends_on: Mapping[str, Sequence[str]]
+    calm: Mapping[str, Moments],
+    names: tuple[str, str],
+    counted: tuple[int, float],
+    after: int,
+    depends_on: Mapping[str, Sequence[str]],
 ) -> Pattern | None:
-    """`b` after `a`, unless it is the other way round, or of too few days."""
+    """The second after the first, unless it is the other way round, or of too few days."""
+    (a, b), (count, expected) = names, counted
     first, second = calm[a], calm[b]
     near = np.clip(np.searchsorted(second, first), 1, len(second) - 1)
     lags = np.where(
         np.abs(second[near] - first) < np.abs(second[near - 1] - first), second[near] - first, second[near - 1] - first
     )
-    close = np.abs(lags) <= (_BINS_AFTER + 1) * (_BIN // timedelta(microseconds=1))
+    close = np.abs(lags) <= (after + 1) * (_BIN // timedelta(microseconds=1))
     if close.sum() < _LEAST:
         return None
     lag = float(np.median(lags[close])) / 1e6
@@ -102,9 +111,9 @@ def _pair(
     if lag < -60 or (abs(lag) <= 60 and b < a) or days < _LEAST_DAYS:
         return None
     known = a in depends_on.get(b, ()) or b in depends_on.get(a, ())
-    after = "together with" if abs(lag) <= 60 else f"{_span(lag)} after"
+    when = "together with" if abs(lag) <= 60 else f"{_span(lag)} after"
     text = (
-        f"fails {after} {a}: in {count} of {len(first)} failures of {a}, on {days} days, chance would make "
+        f"fails {when} {a}: in {count} of {len(first)} failures of {a}, on {days} days, chance would make "
         f"{expected:.2g}{' (a dependency)' if known else ''}"
     )
     detail = {"lag_s": lag, "days": days, "known_dependency": known, "share": count / len(first)}

@@ -11,12 +11,14 @@ __all__ = ["FEATURES", "base_chance", "features", "outcomes"]
 
 FEATURES = (
     "own rate", "failed lately", "failed within a day", "failed within a week", "this time of day", "time of week",
-    "warning", "warning for long", "strange", "very strange", "stranger than before", "upstream is critical",
+    "fails in bursts", "warning", "warning for long", "strange", "very strange", "stranger than before",
+    "upstream is critical",
     "upstream failed lately", "others fail",
 )  # fmt: skip
 _PRIOR_HOURS = 240.0
 _HALF_LIVES_H = (3.0, 24.0, 168.0)
 _TIME_PRIOR = 0.5
+_BURST_HOURS = 12
 
 
 def features(fleet: Fleet, horizon: int) -> Floats:
@@ -31,8 +33,8 @@ def features(fleet: Fleet, horizon: int) -> Floats:
     clock, week = _clock(fleet.onsets, horizon, 24, 0), _clock(fleet.onsets, horizon, 168, 1)
     found = (
         own, np.minimum(since[0], 3), np.log1p(since[1]), np.log1p(since[2]), clock, week,
-        fleet.warning, warned, np.clip(strange - 1.5, 0, 4), np.clip(strange - 5, 0, 5),
-        np.clip(strange - before, -4, 4), up_critical, np.minimum(up_failed, 3), others,
+        _burstiness(fleet.onsets) * np.log1p(since[1]), fleet.warning, warned, np.clip(strange - 1.5, 0, 4),
+        np.clip(strange - 5, 0, 5), np.clip(strange - before, -4, 4), up_critical, np.minimum(up_failed, 3), others,
     )  # fmt: skip
     return np.stack(found, axis=2)
 
@@ -73,6 +75,19 @@ def _faded(values: Floats, half_life: float) -> Floats:
         level = level * keep + values[:, column]
         found[:, column] = level
     return found
+
+
+def _burstiness(onsets: Floats) -> Floats:
+    """The share of a source's failures so far that came within half a day after another: failing lately says
+    something of those that fail in bursts, and nothing of those that fail by the clock."""
+    again = np.minimum(onsets, 1) * np.minimum(1, _window_sum(onsets, _BURST_HOURS)) + np.maximum(0, onsets - 1)
+    return np.asarray((np.cumsum(again, axis=1) + 0.5) / (np.cumsum(onsets, axis=1) + 2.0))
+
+
+def _window_sum(values: Floats, hours: int) -> Floats:
+    """The sum of so many hours before each."""
+    total = np.cumsum(np.pad(values, ((0, 0), (hours + 1, 0))), axis=1)
+    return np.asarray(total[:, hours:-1] - total[:, : -hours - 1])
 
 
 def _lagged(values: Floats, hours: int) -> Floats:

@@ -23,7 +23,8 @@ _TRAIN_SHARE = 0.7
 _RIDGE, _STEPS, _HALVINGS = 5.0, 25, 20
 _LEAST_FAILURES, _LEAST_HOURS = 60, 14 * 24
 _WARM_UP = 24
-_BINS = 10
+_BINS, _TOP = 10, 200
+_MOST_CASES = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class Skill:
 class Model:
     """What was learnt for one horizon (hours). `used` tells that it is better than the sources' own rates.
 
-    `weights` per feature of `FEATURES`, of standardised values: (x - center) / scale.
+    `weights` per feature of `FEATURES`, of standardised values: (x - center) / scale. No chance is said to be
+    above `ceiling`: what the greatest predictions came to, out of time.
     """
 
     horizon: int
@@ -58,6 +60,7 @@ class Model:
     weights: Floats
     center: Floats
     scale: Floats
+    ceiling: float = 1.0
 
     def signs(self, values: Floats) -> list[tuple[str, float]]:
         """What speaks for a failure, the strongest first: features, and by how much each raises the log-odds."""
@@ -92,8 +95,8 @@ def predict(model: Model, fleet: Fleet, columns: Sequence[int] = (-1,)) -> Float
     """(sources, columns): the chance to fail within the horizon after those hours; NaN where it has failed already."""
     places = list(columns)
     if model.used:
-        found = _sigmoid(_linear((model.intercept, model.weights, model.center, model.scale),
-                                 features(fleet, model.horizon)[:, places]))  # fmt: skip
+        fitted = (model.intercept, model.weights, model.center, model.scale)
+        found = np.minimum(model.ceiling, _sigmoid(_linear(fitted, features(fleet, model.horizon)[:, places])))
     else:
         found = base_chance(fleet, model.horizon)[:, places]
     return np.where((fleet.critical > 0)[:, places], np.nan, found)
@@ -114,29 +117,39 @@ def _cases(y: Floats, begin: int, end: int) -> NDArray[np.bool_]:
 
 
 def _fit(x: Floats, y: Floats, horizon: int) -> _Fitted:
-    """Newton's method. Overlapping horizons make cases alike, so each counts as that much less."""
+    """Newton's method. Overlapping horizons make cases alike, so each counts as that much less.
+
+    Of very many cases only some of those that did not fail are looked at, each counting for those left out.
+    """
+    x, y, counts = _thinned(x, y)
     center, scale = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-6)
     z = (x - center) / scale
     design = np.concatenate([np.ones((len(z), 1)), z], axis=1)
-    share = float(np.clip(y.mean(), 1e-6, 1 - 1e-6))
+    share = float(np.clip(np.average(y, weights=counts), 1e-6, 1 - 1e-6))
     beta = np.zeros(design.shape[1])
     beta[0] = np.log(share / (1 - share))
     penalty = np.full(design.shape[1], _RIDGE * horizon)
     penalty[0] = 1e-6
-    beta = _newton(design, y, beta, penalty, np.zeros_like(beta))
+    beta = _newton(design, y, counts, beta, penalty, np.zeros_like(beta))
     return float(beta[0]), beta[1:], center, scale
 
 
-def _newton(design: Floats, y: Floats, beta: Floats, penalty: Floats, prior: Floats) -> Floats:
+def _thinned(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
+    every = max(1, round((len(y) - float(y.sum())) / _MOST_CASES))
+    kept = (y > 0) | (np.arange(len(y)) % every == 0)
+    return x[kept], y[kept], np.where(y[kept] > 0, 1.0, float(every))
+
+
+def _newton(design: Floats, y: Floats, counts: Floats, beta: Floats, penalty: Floats, prior: Floats) -> Floats:
     """The penalised maximum of the likelihood; a step that would overshoot is halved."""
-    value = _objective(design, y, beta, penalty, prior)
+    value = _objective(design, y, counts, beta, penalty, prior)
     for _ in range(_STEPS):
         p = _sigmoid(design @ beta)
-        weight = np.maximum(p * (1 - p), 1e-9)
-        gradient = design.T @ (y - p) - penalty * (beta - prior)
+        weight = counts * np.maximum(p * (1 - p), 1e-9)
+        gradient = design.T @ (counts * (y - p)) - penalty * (beta - prior)
         step = np.linalg.solve((design * weight[:, None]).T @ design + np.diag(penalty), gradient)
         for _ in range(_HALVINGS):
-            tried = _objective(design, y, beta + step, penalty, prior)
+            tried = _objective(design, y, counts, beta + step, penalty, prior)
             if tried >= value:
                 break
             step = step / 2
@@ -148,9 +161,9 @@ def _newton(design: Floats, y: Floats, beta: Floats, penalty: Floats, prior: Flo
     return beta
 
 
-def _objective(design: Floats, y: Floats, beta: Floats, penalty: Floats, prior: Floats) -> float:
+def _objective(design: Floats, y: Floats, counts: Floats, beta: Floats, penalty: Floats, prior: Floats) -> float:
     score = np.clip(design @ beta, -30, 30)
-    return float(np.sum(y * score - np.log1p(np.exp(score))) - 0.5 * np.sum(penalty * (beta - prior) ** 2))
+    return float(np.sum(counts * (y * score - np.log1p(np.exp(score)))) - 0.5 * np.sum(penalty * (beta - prior) ** 2))
 
 
 def _linear(fitted: _Fitted, x: Floats) -> Floats:
@@ -165,7 +178,14 @@ def _sigmoid(value: Floats) -> Floats:
 def _calibrated(score: Floats, y: Floats) -> Floats:
     """Intercept and slope that make the log-odds right (Platt, 1999), drawn towards leaving them as they are."""
     design, as_is = np.stack([np.ones_like(score), score], axis=1), np.array([0.0, 1.0])
-    return _newton(design, y, as_is, np.full(2, 10.0), as_is)
+    return _newton(design, y, np.ones_like(y), as_is, np.full(2, 10.0), as_is)
+
+
+def _ceiling(made: Floats, y: Floats) -> float:
+    """What the greatest predictions came to, and a standard error more: few cases teach nobody to be sure."""
+    top = np.argsort(made)[-_TOP:]
+    rate = float(y[top].mean())
+    return min(1.0, rate + float(np.sqrt(max(rate * (1 - rate), 1 / len(top)) / len(top))))
 
 
 def _skill(made: Floats, base: Floats, y: Floats, calibrated: Floats) -> Skill:

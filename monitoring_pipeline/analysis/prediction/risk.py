@@ -162,7 +162,7 @@ def _upstream(fleet: Fleet, row: int, _: Sequence[SeriesKey]) -> str:
 
 _WORDS: Mapping[str, Callable[[Fleet, int, Sequence[SeriesKey]], str]] = {
     "own rate": _failed(_WEEKS_H), "failed lately": _failed(6), "failed within a day": _failed(24),
-    "failed within a week": _failed(_WEEK_H),
+    "failed within a week": _failed(_WEEK_H), "fails in bursts": _failed(24),
     "this time of day": lambda *_: "it failed at this time of the day before",
     "time of week": lambda *_: "it failed at this time of the week before",
     "warning": lambda fleet, row, _: "it is in warning" if fleet.warning[row, -1] else "",

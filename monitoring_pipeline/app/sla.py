@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from monitoring_pipeline.analysis.sla.room import Room
     from monitoring_pipeline.analysis.sla.standing import Standing
     from monitoring_pipeline.app.monitoring import Monitoring
-    from monitoring_pipeline.records import LedgerEntry, Reclassified
+    from monitoring_pipeline.records import LedgerEntry, Reclassified, Sample
     from monitoring_pipeline.reports.sla import ReliabilityView
     from monitoring_pipeline.store.ledger import Break
 
@@ -62,11 +62,14 @@ class Sla:
             return 0
         from monitoring_pipeline.analysis.sla.burning import burn_samples, note_burning
 
-        room = self.room()
-        burning = burn_samples(room, self._monitoring.clock())
-        self._monitoring.report(burning.samples)
-        # Afterwards: killed in between, the samples come once more, and no end of an episode is missed.
-        note_burning(room, burning)
+        burning = burn_samples(self.room(), self._monitoring.clock())
+
+        def facts(connection: Connection) -> Sequence[Sample]:
+            note_burning(connection, burning)
+            return burning.samples
+
+        if burning.samples:
+            self._monitoring.record({sample.source for sample in burning.samples}, facts)
         return len(burning.samples)
 
     def reliability(self, start: datetime, end: datetime) -> ReliabilityView:

@@ -26,6 +26,7 @@ from monitoring_pipeline.store import states
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+    from sqlalchemy import Connection
 
 __all__ = ["Burning", "burn_samples", "note_burning"]
 
@@ -40,14 +41,14 @@ Notes = dict[str, tuple[int, float]]
 
 @dataclass(frozen=True)
 class Burning:
-    """Samples to report, and what to note once they are: when each series was told last, and what."""
+    """Samples to report, and what to note with them: when each series was told last, and what."""
 
     samples: Sequence[Sample] = ()
     notes: Notes = field(default_factory=dict)
 
 
 def burn_samples(room: Room, now: datetime) -> Burning:
-    """What to report now. Whoever did calls `note_burning`; killed before, the same comes once more."""
+    """What to report now. Whoever records it calls `note_burning` in the same transaction."""
     if not room.promises:
         return Burning()
     with room.store.read() as connection:
@@ -65,13 +66,12 @@ def _news(found: Mapping[tuple[str, str], Rates], told: Notes, now: datetime) ->
             metric = f"burn.{objective}.{_TEXTS[window]}"
             key = f"{source} {metric}"
             last, rate = told.get(key), rates.get(window)
-            if window not in rates:  # not looked at this time
-                notes |= {} if last is None else {key: last}
-            elif rate is not None and (rate or last is not None):
-                if last is None or _moved(last, rate, now):
-                    samples.append(Sample(source, metric, now, round(rate, 6), "", "sla"))
-                    last = (to_us(now), rate)
-                notes |= {key: last} if rate else {}
+            if rate is not None and (rate or last) and (last is None or _moved(last, rate, now)):
+                samples.append(Sample(source, metric, now, round(rate, 6), "", "sla"))
+                last = (to_us(now), rate) if rate else None
+            # What is not looked at this time, or not known, goes on: its end is still to be told.
+            if last is not None:
+                notes[key] = last
     return Burning(samples, notes)
 
 
@@ -83,14 +83,9 @@ def _moved(last: tuple[int, float], rate: float, now: datetime) -> bool:
     return abs(rate - before) > _SAME * before or not rate or not from_us(at) <= now < from_us(at) + _AGAIN
 
 
-def note_burning(room: Room, burning: Burning) -> None:
+def note_burning(connection: Connection, burning: Burning) -> None:
     """Keeps what was told, so that it is not told again at once, and that its end is."""
-    text = json.dumps(burning.notes, separators=(",", ":"), sort_keys=True)
-    with room.store.read() as connection:
-        if (states.get_meta(connection, _NOTES) or "{}") == text:
-            return
-    with room.store.write() as connection:
-        states.set_meta(connection, _NOTES, text)
+    states.set_meta(connection, _NOTES, json.dumps(burning.notes, separators=(",", ":"), sort_keys=True))
 
 
 def _read(text: str | None) -> Notes:

@@ -25,8 +25,9 @@ def here(tmp_path: Path) -> Iterator[Past]:
 
 def told(here: Past, hour: float, *, dies: bool = False) -> dict[str, float]:
     burning = burn_samples(here.room, at(hour))
-    if not dies:
-        note_burning(here.room, burning)
+    if burning.samples and not dies:
+        with here.store.write() as connection:
+            note_burning(connection, burning)
     return {sample.metric: sample.value for sample in burning.samples}
 
 
@@ -58,6 +59,13 @@ def test_whoever_follows_a_dead_process_tells_the_end_too(here: Past) -> None:
     end = told(here, HOUR + 0.2, dies=True)
     assert end["burn.up.5m"] == 0
     assert told(here, HOUR + 0.2) == end
+
+
+def test_the_end_of_what_was_unknown_meanwhile_is_told(here: Past) -> None:
+    assert told(here, HOUR + 0.05)["burn.up.5m"] == pytest.approx(60)
+    here.gap("db", HOUR + 0.06, HOUR + 0.3, 30)
+    assert "burn.up.5m" not in told(here, HOUR + 0.3)
+    assert told(here, HOUR + 0.45)["burn.up.5m"] == 0
 
 
 def test_where_checks_are_counted_long_windows_are_looked_at_every_ten_minutes(here: Past) -> None:

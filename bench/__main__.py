@@ -10,7 +10,19 @@ from pathlib import Path
 
 __all__ = ["main"]
 
-NAMES = ("checks", "system", "ingest", "status", "history", "rollups", "rules", "deliveries", "alerting", "peers")
+NAMES = (
+    "checks",
+    "system",
+    "ingest",
+    "collection",
+    "status",
+    "history",
+    "rollups",
+    "rules",
+    "deliveries",
+    "alerting",
+    "peers",
+)
 """One after the other, so that each has the machine alone."""
 
 

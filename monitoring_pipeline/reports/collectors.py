@@ -72,7 +72,7 @@ def collector_detail(
     if mine:
         with _history(store, published, now) as history_of:
             found = activities(history_of, mine, now)
-            attempts = latest(history_of, collector, since or now - SPANS[-1], limit)
+            attempts = latest(history_of, collector, since or now - SPANS[-1], now, limit)
     [view] = collectors_health({name: spec for name, spec in declared.items() if name == collector}, found, now)
     return CollectorDetail(view, tuple(attempts))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, insert, select
@@ -62,16 +62,27 @@ def latest(
     connection: DuckDBPyConnection,
     collector: str,
     since: datetime,
+    until: datetime,
     limit: int = 50,
     *,
     failed: bool = False,
     check: CollectionCheck | None = None,
 ) -> list[CollectionAttempt]:
-    """The newest attempts of a collector that ended since then, newest first. Needs the view `collections`."""
-    conditions = [f"collector = {literal(collector)}", f'"at" >= {literal(since)}']
+    """The newest attempts of a collector that ended in [since, until], newest first. Needs the view `collections`."""
+    conditions = [f"collector = {literal(collector)}", f'"at" <= {literal(until)}']
     conditions += ["NOT success"] if failed else []
     conditions += [f"kind = {literal(check.value)}"] if check is not None else []
-    found = connection.execute(
+    # Most report often: an hour is looked at before a week is.
+    for reach in (timedelta(hours=1), timedelta(hours=12), until - since):
+        begin = max(since, until - reach)
+        found = _newest(connection, [*conditions, f'"at" >= {literal(begin)}'], limit)
+        if len(found) >= limit or begin == since:
+            break
+    return found
+
+
+def _newest(connection: DuckDBPyConnection, conditions: Sequence[str], limit: int) -> list[CollectionAttempt]:
+    rows = connection.execute(
         f"""
         SELECT key, collector, source, success, "at", received, kind, rows, bytes, duration_ms, quality, error, tags
         FROM collections WHERE {" AND ".join(conditions)} ORDER BY "at" DESC, id DESC LIMIT {int(limit)}
@@ -79,8 +90,8 @@ def latest(
     ).fetchall()
     return [
         CollectionAttempt(
-            key, name, source, success, aware(at), aware(received), CollectionCheck(kind) if kind else None, rows,
+            key, name, source, success, aware(at), aware(received), CollectionCheck(kind) if kind else None, count,
             size, ms, quality, error, json.loads(tags),
         )
-        for key, name, source, success, at, received, kind, rows, size, ms, quality, error, tags in found
+        for key, name, source, success, at, received, kind, count, size, ms, quality, error, tags in rows
     ]  # fmt: skip

@@ -209,10 +209,10 @@ def test_attempts_are_found_again(tmp_path: Path):
     with history.connect(store, published, now=NOW, tables=("collections",)) as connection:
         assert known_before(connection, ["it's old", "new", "other"], NOW - 3 * HOUR) == {"it's old", "new"}
         assert known_before(connection, ["it's old"], NOW - HOUR) == set()
-        newest, oldest = latest(connection, "loader", NOW - DAY)
+        newest, oldest = latest(connection, "loader", NOW - DAY, NOW)
         assert (newest.key, newest.rows, newest.tags, newest.at) == ("new", 3, {"region": "eu"}, NOW)
         assert (oldest.check, oldest.error, oldest.rows) == (CollectionCheck.SCHEMA, "no", None)
-        assert latest(connection, "loader", NOW - DAY, failed=True) == [oldest]
-        assert latest(connection, "loader", NOW - DAY, check=CollectionCheck.SCHEMA) == [oldest]
-        assert latest(connection, "loader", NOW - DAY, limit=1) == [newest]
+        assert latest(connection, "loader", NOW - DAY, NOW, failed=True) == [oldest]
+        assert latest(connection, "loader", NOW - DAY, NOW, check=CollectionCheck.SCHEMA) == [oldest]
+        assert latest(connection, "loader", NOW - DAY, NOW, limit=1) == [newest]
     store.close()

@@ -240,7 +240,8 @@ def _fill(monitoring: Monitoring, warehouse: Any, days: int, now: datetime) -> l
             INSERT INTO collections
             SELECT i - {count} - 1, md5(i::VARCHAR), format('source-{{:03d}}', i % 100),
                    format('loader-{{:03d}}', i % 100), CASE WHEN i % 41 = 0 THEN 'parsing' ELSE '' END,
-                   {ended}, {ended}, i % 37 <> 0, (i * 7919) % 1000, NULL, 100 - 300 * ln(1 - random()), 95 + i % 5, CASE WHEN i % 37 = 0 THEN 'timed out' ELSE '' END,
+                   {ended}, {ended}, i % 37 <> 0, (i * 7919) % 1000, NULL, 100 - 300 * ln(1 - random()),
+                   95 + i % 5, CASE WHEN i % 37 = 0 THEN 'timed out' ELSE '' END,
                    '{{}}'
             FROM range({count}) AS t(i)
         """)

@@ -77,6 +77,8 @@ class Sender:
                 self._hurry.wait(self._linger_s)
             self._wake.clear()
             answer = self._try_all()
+            if len(self._buffer):
+                self._wake.set()
             failures = failures + 1 if answer is not None and answer.again else 0
             if answer is not None and failures:
                 self._hurry.wait(_pause_s(failures, answer.wait_s))
@@ -109,8 +111,11 @@ class Sender:
             return Answer(False, again=True)
 
     def _send_all(self) -> Answer | None:
-        """Sends everything, and then what others left; the answer that stopped it, if one did."""
-        while len(self._buffer) and not self._ended:
+        """Sends what waits, and then what others left; the answer that stopped it, if one did."""
+        full = True
+        # What came meanwhile waits for others to travel with, unless it fills a batch by itself.
+        while full and not self._ended:
+            full = len(self._buffer) > _BATCH
             answer = self._send_batch()
             if answer is not None and answer.again:
                 return answer

@@ -4,31 +4,51 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import nan
+from typing import Any
 
 from monitoring_pipeline.analysis.sla.standing import Standing
 from monitoring_pipeline.reports.sla import subject_name
 
-__all__ = ["budget_line", "standings_png"]
+__all__ = ["Step", "budget_line", "standings_png"]
 
 _MOST = 8
 _COLOURS = ("#2563eb", "#d97706", "#059669", "#b91c1c", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f")
 _INK, _GONE = "#374151", "#b91c1c"
+_BLIND = {"color": "#9ca3af", "linestyle": ":"}
 
 
-def budget_line(standing: Standing) -> list[tuple[datetime, float]]:
-    """How many percent of the budget were left at the end of each part; 100 at the begin, below zero once overspent."""
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stretch of a budget: percent left before and after; below zero once overspent. `known`: anything is."""
+
+    start: datetime
+    end: datetime
+    before: float
+    after: float
+    known: bool
+
+
+def budget_line(standing: Standing) -> list[Step]:
+    """What was left of a budget, part by part; 100 % at the begin."""
     allowed, left = standing.budget.allowed, 100.0
-    line = [(standing.period.start, left)]
+    line = []
     for part in standing.parts:
-        spent = part.pair.corrected.spent(unknown_is_bad=standing.promise.spec.unknown_is_bad)
-        left -= 100.0 * spent / allowed if allowed > 0 else 0.0
-        line.append((part.end, left))
+        account = part.pair.corrected
+        spent = account.spent(unknown_is_bad=standing.promise.spec.unknown_is_bad)
+        after = left - (100.0 * spent / allowed if allowed > 0 else 0.0)
+        line.append(Step(part.start, part.end, left, after, account.known > 0))
+        left = after
     return line
 
 
 def standings_png(found: Sequence[Standing]) -> bytes:
-    """A PNG some 900 pixels wide: the eight promises with the least budget left, each as a falling line."""
+    """A PNG some 900 pixels wide: the eight promises with the least budget left, each as a falling line.
+
+    Where nothing is known the line is dotted and grey: unknown time spends nothing, and is no good time either.
+    """
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
     from matplotlib.figure import Figure
 
@@ -36,10 +56,14 @@ def standings_png(found: Sequence[Standing]) -> bytes:
     axes = figure.add_subplot()
     worst = sorted(found, key=lambda each: 1.0 if each.budget.left_share is None else each.budget.left_share)[:_MOST]
     for standing, colour in zip(worst, _COLOURS, strict=False):
-        line = budget_line(standing)
-        moments = [date2num(moment) for moment, _ in line]  # type: ignore[no-untyped-call]
         label = f"{standing.promise.objective}, {subject_name(standing.promise)}"
-        axes.plot(moments, [left for _, left in line], color=colour, linewidth=1.5, label=label)
+        styles: dict[bool, dict[str, Any]] = {True: {"color": colour, "label": label}, False: _BLIND}
+        for known, style in styles.items():
+            moments, left = [], []
+            for step in budget_line(standing):
+                moments += [date2num(step.start), date2num(step.end)]  # type: ignore[no-untyped-call]
+                left += [step.before, step.after] if step.known is known else [nan, nan]
+            axes.plot(moments, left, linewidth=1.5, **style)
     locator = AutoDateLocator(tz=UTC)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))  # type: ignore[no-untyped-call]

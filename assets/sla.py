@@ -18,6 +18,7 @@ from monitoring_pipeline.analysis.objective import promises
 from monitoring_pipeline.analysis.sla.days import Computed
 from monitoring_pipeline.analysis.sla.standing import Standing
 from monitoring_pipeline.app import Monitoring
+from monitoring_pipeline.clock import format_duration
 from monitoring_pipeline.config import Config
 
 __all__ = [
@@ -83,7 +84,20 @@ def sla_budgets(
     found = monitoring.sla.standings()
     for name, own in _by_objective(found).items():
         context.log_event(dg.AssetMaterialization(_key(name), metadata=_metadata(own)))
-    return dg.MaterializeResult(metadata=_computed(computed) | _metadata(found))
+    reliable = dg.MetadataValue.md(reliability_table(monitoring))
+    return dg.MaterializeResult(metadata=_computed(computed) | _metadata(found) | {"reliability": reliable})
+
+
+def reliability_table(monitoring: Monitoring) -> str:
+    """Markdown: MTBF, MTTR, MTTD and MTTA of the last thirty days, of everything and of every component."""
+    now = monitoring.clock()
+    view = monitoring.sla.reliability(now - timedelta(days=30), now)
+    lines = ["| last 30 days | failures | MTBF | MTTR | MTTD | MTTA |", "| --- | --- | --- | --- | --- | --- |"]
+    for name, found in (("everything", view.system), *view.components.items()):
+        means = (found.mtbf_us, found.mttr_us, found.mttd_us, found.mtta_us)
+        told = ("" if mean is None else format_duration(timedelta(seconds=round(mean / 1e6))) for mean in means)
+        lines.append(f"| {name} | {found.failures} | {' | '.join(told)} |")
+    return "\n".join(lines)
 
 
 def _computed(computed: Computed) -> dict[str, dg.MarkdownMetadataValue | int | str]:

@@ -155,26 +155,33 @@ def gaps_within(
 
     With `resumption` (and the view `results`) each says when the check's next result began, if that was within `reach`.
     """
-    gaps = f"""
-        SELECT id, source, check_id, epoch_us(start) AS start, epoch_us("end") AS "end", slots, reason FROM gaps
-        WHERE {_among(sources)} AND "end" >= {literal(start - reach)} AND start < {literal(end)}
-    """
-    if not resumption:
-        return [GapRow(*row) for row in connection.execute(f"{gaps} ORDER BY start, id").fetchall()]
-    width = reach // timedelta(microseconds=1)
     rows = connection.execute(
         f"""
-        WITH missed AS ({gaps}), later AS (
-            SELECT missed.id, missed.source, missed.start, min(epoch_us(results.started)) AS resumed FROM missed
-            JOIN results ON results.source = missed.source AND results.check_id = missed.check_id
-             AND epoch_us(results.started) > missed."end" AND epoch_us(results.started) <= missed."end" + {width}
-            WHERE results.started >= {literal(start - reach)} AND results.started < {literal(end + reach)}
-            GROUP BY ALL
-        )
-        SELECT missed.*, resumed FROM missed LEFT JOIN later USING (id, source, start) ORDER BY start, id
+        SELECT id, source, check_id, epoch_us(start), epoch_us("end"), slots, reason FROM gaps
+        WHERE {_among(sources)} AND "end" >= {literal(start - reach)} AND start < {literal(end)} ORDER BY start, id
         """
     ).fetchall()
-    return [GapRow(*row) for row in rows]
+    found = [GapRow(*row) for row in rows]
+    return _resumed(connection, found, reach // timedelta(microseconds=1)) if found and resumption else found
+
+
+def _resumed(connection: DuckDBPyConnection, gaps: Sequence[GapRow], reach: int) -> list[GapRow]:
+    """The gaps with when the next result began. Only results of their sources and times are looked at."""
+    rows = ", ".join(f"({n}, {literal(gap.source)}, {literal(gap.check)}, {gap.end})" for n, gap in enumerate(gaps))
+    begin, until = min(gap.end for gap in gaps), max(gap.end for gap in gaps) + reach
+    found = connection.execute(
+        f"""
+        WITH missed(number, source, check_id, "end") AS (VALUES {rows}), later AS (
+            SELECT source, check_id, epoch_us(started) AS began FROM results
+            WHERE started > make_timestamp({begin}) AND started <= make_timestamp({until})
+              AND {_among({gap.source for gap in gaps})}
+        )
+        SELECT number, min(began) FROM missed JOIN later USING (source, check_id)
+        WHERE began > missed."end" AND began <= missed."end" + {reach} GROUP BY number
+        """
+    ).fetchall()
+    resumed = dict(found)
+    return [gap._replace(resumed=resumed.get(number)) for number, gap in enumerate(gaps)]
 
 
 def newest_gap(connection: DuckDBPyConnection) -> int:

@@ -33,6 +33,7 @@ def test_budgets_are_told_per_objective_and_days_can_be_computed_anew(
     assert told["sla/uptime"]["broken"].value == 1
     assert "| uptime | stock-levels |" in told["sla/uptime"]["budgets"].value
     assert "data:image/png;base64," in told["sla/uptime"]["plot"].value
+    assert "| data_platform | 1 |" in told["sla_budgets"]["reliability"].value
     assert days(monitoring) == [(2, 0.0), (2, 10.0)]
     day = midnight - timedelta(days=1)
     job = defs.resolve_job_def("sla_days_job")

@@ -68,9 +68,8 @@ def _asset(number: int, name: str, suite: SuiteSpec, source: dg.AssetKey) -> dg.
         found = {verdict.check: verdict for verdict in verdicts(run, names)}
         missing = Verdict("", Status.UNKNOWN, run.message or "it was not judged", {})
         results = [found.get(check, missing).result(check, spec.key) for check in checks]
-        yield dg.MaterializeResult(
-            asset_key=spec.key, metadata=run_metadata(run, monitoring.quality.scores(name)), check_results=results
-        )
+        metadata = run_metadata(run, monitoring.quality.scores(suite.source, name))
+        yield dg.MaterializeResult(asset_key=spec.key, metadata=metadata, check_results=results)
 
     return examine
 

@@ -10,7 +10,18 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from monitoring_pipeline import __version__
-from monitoring_pipeline.api import alerts, anomalies, collections, duty, health, outlook, push, sla, status_page
+from monitoring_pipeline.api import (
+    alerts,
+    anomalies,
+    collections,
+    duty,
+    health,
+    outlook,
+    push,
+    quality,
+    sla,
+    status_page,
+)
 from monitoring_pipeline.api.answers import components_health, system_health
 from monitoring_pipeline.api.guard import Guard, allowed_hosts
 from monitoring_pipeline.api.painting import StatusPage
@@ -32,6 +43,7 @@ _TAGS = [
     {"name": "collectors", "description": "Collectors report their attempts here; how each of them does."},
     {"name": "outlook", "description": "Trends, forecasts, capacity, patterns in failures, risks and performance."},
     {"name": "anomalies", "description": "What was strange, and what is normal."},
+    {"name": "quality", "description": "How good the data of sources are; frameworks report theirs here."},
     {"name": "heartbeats", "description": "Jobs report in here; their silence is the alarm."},
 ]
 _ABOUT = "Health of data sources, heartbeats of jobs, and the state of monitoring itself."
@@ -69,6 +81,7 @@ def create_app(monitoring: Monitoring) -> FastAPI:
     app.include_router(alerts.routes(room))
     app.include_router(duty.routes(room))
     app.include_router(sla.routes(room))
+    app.include_router(quality.routes(room))
     app.include_router(anomalies.routes(room))
     app.include_router(status_page.routes(room, page, app.openapi))
     app.add_middleware(Guard, hosts=allowed_hosts(monitoring.config.api.host, monitoring.config.api.public_url))

@@ -118,9 +118,9 @@ class Correction(Revocation):
     objective: Name = Field("", description="Only for this objective; by default for all.")
 
 
-async def read(request: Request, model: type[ModelT]) -> ModelT:
+async def read(request: Request, model: type[ModelT], most: int = _MOST_BYTES) -> ModelT:
     """The body as `model`. Raises 413 for one that is too large, 422 for one that is not right."""
-    body = await read_bytes(request)
+    body = await read_bytes(request, most)
     try:
         return model.model_validate(_fields(body, request.headers.get("content-type", "")))
     except ValidationError as error:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from monitoring_pipeline.errors import NotFound
+from monitoring_pipeline.errors import CheckError, NotFound
 from monitoring_pipeline.records import QualityRun, Sample
 
 if TYPE_CHECKING:
@@ -87,7 +87,10 @@ class Quality:
 
     def push(self, source: str, measurement: Measurement, suite: str = "pushed") -> QualityRun:
         """Records what an existing framework measured. Raises NotFound for a source that is not configured, and
-        CheckError for figures that make no sense."""
+        CheckError for figures that make no sense and for the name of a suite that is configured.
+
+        Columns that any suite of the source masks stay masked.
+        """
         from monitoring_pipeline.quality.outcome import Examination
         from monitoring_pipeline.quality.run import Look
         from monitoring_pipeline.quality.validator import examined
@@ -95,8 +98,12 @@ class Quality:
         known = [each.id for each in self._monitoring.config.sources]
         if source not in known:
             raise NotFound("source", source, known)
+        suites = self._monitoring.config.suites
+        if suite in suites:
+            raise CheckError(f"the suite {suite!r} is configured and runs here; report under another name")
+        masked = frozenset(column for each in suites.values() if each.source == source for column in each.masked)
         now = self._monitoring.clock()
-        return self._record(Look(suite, source, now, now, examined(Examination(), measurement)))
+        return self._record(Look(suite, source, now, now, examined(Examination(), measurement, masked)))
 
     def _record(self, looked: Look) -> QualityRun:
         from monitoring_pipeline.quality.run import record
@@ -140,9 +147,9 @@ class Quality:
         views = self.views()
         return [source_quality(source, views) for source in dict.fromkeys(view.source for view in views)]
 
-    def scores(self, suite: str, limit: int = 30) -> list[tuple[datetime, str, float | None]]:
+    def scores(self, source: str, suite: str, limit: int = 30) -> list[tuple[datetime, str, float | None]]:
         """Moment, status and score of the newest runs of a suite, oldest first."""
         from monitoring_pipeline.store.quality import score_history
 
-        with self._monitoring.history(tables=("quality_runs",)) as connection:
-            return score_history(connection, suite, limit)
+        with self._monitoring.history(source=source, tables=("quality_runs",)) as connection:
+            return score_history(connection, source, suite, limit)

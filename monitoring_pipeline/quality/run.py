@@ -73,8 +73,9 @@ def record(connection: Connection, looked: Look, siblings: Collection[str]) -> t
 
     `siblings` are the other suites of the source: its score is made of the newest runs of all.
     """
-    others = [run for run in latest_runs(connection, source=looked.source) if run.suite != looked.suite]
-    (before,) = latest_runs(connection, suites=[looked.suite]) or (None,)
+    newest = latest_runs(connection, source=looked.source)
+    others = [run for run in newest if run.suite != looked.suite]
+    before = next((run for run in newest if run.suite == looked.suite), None)
     changes = schema_changes(_schema_of(before), looked.found.schema)
     run = _run(looked, changes, _schema_of(before))
     insert_run(connection, run)

@@ -55,8 +55,8 @@ class SourceQuality:
 
 def suite_views(suites: Mapping[str, SuiteSpec], runs: Sequence[QualityRun], now: datetime) -> list[SuiteView]:
     """Every enabled suite that is configured and everything that was pushed, by source and suite."""
-    by_suite = {run.suite: run for run in runs}
-    views = [_view(name, spec, by_suite.get(name), now) for name, spec in suites.items() if spec.enabled]
+    newest = {(run.source, run.suite): run for run in runs}
+    views = [_view(name, spec, newest.get((spec.source, name)), now) for name, spec in suites.items() if spec.enabled]
     views += [
         SuiteView(run.suite, run.source, None, run, run.status, run.message) for run in runs if run.suite not in suites
     ]
@@ -64,7 +64,7 @@ def suite_views(suites: Mapping[str, SuiteSpec], runs: Sequence[QualityRun], now
 
 
 def _view(name: str, spec: SuiteSpec, run: QualityRun | None, now: datetime) -> SuiteView:
-    if run is None or run.source != spec.source:
+    if run is None:
         return SuiteView(name, spec.source, spec, None, Status.UNKNOWN, "it has not run yet")
     if _is_overdue(spec, run, now):
         age = timedelta(minutes=(now - run.at) // timedelta(minutes=1))

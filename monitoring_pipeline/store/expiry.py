@@ -27,8 +27,8 @@ __all__ = ["expire_hot", "expire_warehouse"]
 
 _BATCH_ROWS = 20_000
 _BEATS_KEPT = 100
-_NEWEST_STAYS = {"quality_runs": "suite"}
-"""Of these tables the newest row of each stays, however old: what comes next is compared with it."""
+_NEWEST_STAYS = {"quality_runs": ("source", "suite")}
+"""Of these tables the newest row of each of these stays, however old: what comes next is compared with it."""
 
 
 def expire_hot(
@@ -92,9 +92,8 @@ def _delete_upto(store: OperationalStore, table: Table, upto: int) -> int:
     with store.write() as connection:
         old = delete(table).where(table.c.id <= upto)
         if table.name in _NEWEST_STAYS:
-            old = old.where(
-                table.c.id.not_in(select(func.max(table.c.id)).group_by(table.c[_NEWEST_STAYS[table.name]]))
-            )
+            each = [table.c[name] for name in _NEWEST_STAYS[table.name]]
+            old = old.where(table.c.id.not_in(select(func.max(table.c.id)).group_by(*each)))
         count = connection.execute(old).rowcount
         marks.mark_expired(connection, table.name, upto)
     return int(count)

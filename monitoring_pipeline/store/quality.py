@@ -6,7 +6,6 @@ The newest run of every suite stays here however old it is: the next one is comp
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -34,16 +33,13 @@ def insert_run(connection: Connection, run: QualityRun) -> None:
     connection.execute(insert(quality_runs), row)
 
 
-def latest_runs(
-    connection: Connection, *, source: str | None = None, suites: Collection[str] | None = None
-) -> list[QualityRun]:
-    """The newest run of every suite, or of those of one source or of these names, by suite."""
-    newest = select(func.max(quality_runs.c.id)).group_by(quality_runs.c.suite)
+def latest_runs(connection: Connection, *, source: str | None = None) -> list[QualityRun]:
+    """The newest run of every suite of every source, or of those of one source, by suite."""
+    runs = quality_runs.c
+    newest = select(func.max(runs.id)).group_by(runs.source, runs.suite)
     if source is not None:
-        newest = newest.where(quality_runs.c.source == source)
-    if suites is not None:
-        newest = newest.where(quality_runs.c.suite.in_(suites))
-    query = select(quality_runs).where(quality_runs.c.id.in_(newest)).order_by(quality_runs.c.suite)
+        newest = newest.where(runs.source == source)
+    query = select(quality_runs).where(runs.id.in_(newest)).order_by(runs.suite, runs.source)
     return [_run(row) for row in connection.execute(query)]
 
 
@@ -53,10 +49,13 @@ def last_begun(connection: Connection) -> dict[str, datetime]:
     return {suite: from_us(started) for suite, started in connection.execute(query)}
 
 
-def score_history(connection: DuckDBPyConnection, suite: str, limit: int) -> list[tuple[datetime, str, float | None]]:
+def score_history(
+    connection: DuckDBPyConnection, source: str, suite: str, limit: int
+) -> list[tuple[datetime, str, float | None]]:
     """Moment, status and score of the newest runs of a suite in a history, oldest first."""
     rows = connection.execute(
-        f'SELECT epoch_us("at"), status, score FROM quality_runs WHERE suite = {literal(suite)} '  # noqa: S608
+        f'SELECT epoch_us("at"), status, score FROM quality_runs '  # noqa: S608
+        f"WHERE source = {literal(source)} AND suite = {literal(suite)} "
         f'ORDER BY "at" DESC, id DESC LIMIT {limit}'
     ).fetchall()
     return [(from_us(moment), status, score) for moment, status, score in reversed(rows)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,8 @@ def show(name: str | None, *, as_json: bool) -> int:
     with opened() as monitoring:
         now = monitoring.clock()
         found = _found(monitoring, name)
-        trends = {view.suite: monitoring.quality.scores(view.suite) for each in found for view in each.suites if name}
+        shown = [view for each in found for view in each.suites] if name is not None else []
+        trends = [monitoring.quality.scores(view.source, view.suite) for view in shown]
     if as_json:
         output.emit_json({"at": now, "sources": [quality_document(each) for each in found]})
     elif not any(each.suites for each in found):
@@ -45,7 +46,7 @@ def show(name: str | None, *, as_json: bool) -> int:
 
         output.console().print(overview_table(found, now))
     else:
-        _print_each([view for each in found for view in each.suites], trends)
+        _print_each(shown, trends)
     return exits.of_statuses(view.status for each in found for view in each.suites)
 
 
@@ -67,13 +68,13 @@ def _found(monitoring: Monitoring, name: str | None) -> Sequence[SourceQuality]:
     return [replace(whole, suites=tuple(views))]
 
 
-def _print_each(views: Sequence[SuiteView], trends: Mapping[str, Sequence[tuple[datetime, str, float | None]]]) -> None:
+def _print_each(views: Sequence[SuiteView], trends: Sequence[Sequence[tuple[datetime, str, float | None]]]) -> None:
     from monitoring_pipeline.cli import output
     from monitoring_pipeline.cli.quality_tables import suite_parts
 
     console = output.console()
-    for number, view in enumerate(views):
+    for number, (view, trend) in enumerate(zip(views, trends, strict=True)):
         if number:
             console.print()
-        for part in suite_parts(view, [score for _, _, score in trends.get(view.suite, [])]):
+        for part in suite_parts(view, [score for _, _, score in trend]):
             console.print(part)

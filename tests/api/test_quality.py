@@ -1,0 +1,96 @@
+"""Quality over HTTP: what suites found, and what frameworks of others report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from monitoring_pipeline.api import quality_answers
+from tests.api.conftest import SOURCES, Client, Installation, install, serving
+from tests.api.test_alerts import post
+
+SUITES = {"daily": {"source": "orders-db", "validator": "acme:Daily", "masked": ["email"]}}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Installation]:
+    found = install(tmp_path, SOURCES, name="shop", suites=SUITES)
+    yield found
+    found.monitoring.close()
+
+
+@pytest.fixture
+def client(shop: Installation) -> Iterator[Client]:
+    with serving(shop.monitoring) as found:
+        yield found
+
+
+def reported(**changed: Any) -> dict[str, Any]:
+    finding = {"name": "emails", "met": False, "text": "one is wrong", "dimension": "validity", "share": 0.5,
+               "severity": "warning", "rows": [{"id": 7, "email": "ann@example.com"}]}  # fmt: skip
+    given = {"source": "orders-db", "suite": "soda", "dimensions": {"completeness": 90}, "findings": [finding]}
+    return {**given, "metrics": {"late_rows": 3}, "rows": 2, **changed}
+
+
+def test_what_a_framework_measured_is_kept_and_shown(shop: Installation, client: Client) -> None:
+    added = post(client, "/quality", reported())
+    assert (added.status, added.json()["score"], added.json()["status"]) == (201, 70.0, "warning")
+    found = client("/quality/orders-db").json()
+    assert [(suite["suite"], suite["configured"], suite["status"]) for suite in found["suites"]] == [
+        ("daily", True, "unknown"), ("soda", False, "warning"),
+    ]  # fmt: skip
+    assert found["dimensions"] == {"completeness": 90.0, "validity": 50.0}
+    assert found["suites"][1]["run"]["findings"][0]["rows"] == [{"id": 7, "email": "***"}]
+    assert [each["source"] for each in client("/quality").json()["sources"]] == ["orders-db"]
+    with shop.monitoring.history(tables=("samples",)) as connection:
+        rows = connection.execute("SELECT check_id, value FROM samples WHERE metric = 'late_rows'").fetchall()
+    assert rows == [("soda", 3.0)]
+
+
+def test_two_sources_may_report_under_one_name(client: Client) -> None:
+    for source in ("orders-db", "orders-api"):
+        post(client, "/quality", reported(source=source, findings=[]))
+    assert [each["source"] for each in client("/quality").json()["sources"]] == ["orders-api", "orders-db"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "told"),
+    [
+        ({"source": "orders-d"}, 404, "did you mean 'orders-db'?"),
+        ({"suite": "daily"}, 422, "the suite 'daily' is configured"),
+        ({"dimensions": {"beauty": 1}}, 422, "dimensions"),
+        ({"dimensions": {"validity": 101}}, 422, "less than or equal to 100"),
+        ({"findings": [{"met": True}]}, 422, "findings.0.name"),
+        ({"scores": {}}, 422, "scores"),
+    ],
+)
+def test_what_cannot_be_taken(client: Client, changed: dict[str, Any], status: int, told: str) -> None:
+    answer = post(client, "/quality", reported(**changed))
+    assert answer.status == status
+    assert told in answer.json()["detail"]
+    assert client("/quality").json()["sources"][0]["suites"][0]["run"] is None
+
+
+def test_a_page_of_somebody_else_reports_nothing(client: Client) -> None:
+    assert client("/quality", "POST", b"{}", {"Origin": "https://example.com"}).status == 403
+    assert client("/quality", "POST", b"{}", {"Authorization": "Bearer nonsense"}).status == 401
+
+
+def test_unknown_sources_and_those_without_suites(client: Client) -> None:
+    assert client("/quality/orders").status == 404
+    nothing = client("/quality/orders-api").json()
+    assert (nothing["status"], nothing["score"], nothing["suites"]) == ("unknown", None, [])
+
+
+def test_examples_fit_their_models() -> None:
+    models = [model for model in vars(quality_answers).values() if isinstance(model, type)]
+    described = [m for m in models if issubclass(m, BaseModel) and m.model_config.get("json_schema_extra")]
+    assert len(described) >= 5
+    for model in described:
+        extra: Any = model.model_config["json_schema_extra"]
+        for example in extra["examples"]:
+            model.model_validate(example)

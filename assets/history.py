@@ -73,7 +73,7 @@ def metadata_of(facts: Mapping[str, object]) -> dict[str, int | float | str | Pa
 history_job = dg.define_asset_job(
     "history_job",
     # What follows a load and must not hold up the publishing, whatever befalls it, does not stand before it.
-    selection=["history_load", "history_publish", "rollups"],
+    selection=["history_load", "history_publish", "rollups", "collectors"],
     executor_def=dg.in_process_executor,
     run_tags={dg.MAX_RUNTIME_SECONDS_TAG: "1800"},
 )

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import dagster as dg
 
-from assets import anomalies, health_checks, history, outlook, quality, rollups, sla, sources
+from assets import anomalies, collection, health_checks, history, outlook, quality, rollups, sla, sources
 from monitoring_pipeline.app import Monitoring
 from sensors import alerts, dagster_events, escalations, reports, run_failures
 
@@ -42,6 +42,7 @@ def build_defs(monitoring: Monitoring, *, with_sources: bool = True) -> dg.Defin
             history.history_load,
             history.history_publish,
             history.retention,
+            collection.collectors,
             rollups.rollups,
             rollups.daily_rollups,
             sla.sla_budgets,

@@ -103,6 +103,14 @@ class Collecting:
         here = self._monitoring
         return collector_views(here.store, here.config.published, here.config.collectors, here.clock())
 
+    def tell(self) -> list[CollectorHealth]:
+        """Records how all collectors do as samples, for rules; answers what `health` does."""
+        from monitoring_pipeline.collection.run import verdicts_of
+
+        views = self.health()
+        self._monitoring.report(verdicts_of(views, self._monitoring.clock()))
+        return views
+
     def detail(self, collector: str, since: datetime | None = None, limit: int = 20) -> CollectorDetail:
         """One collector with its newest attempts. Raises NotFound, StoreError."""
         from monitoring_pipeline.reports.collectors import collector_detail

@@ -10,13 +10,14 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
+from monitoring_pipeline.collection.health import CollectorHealth
 from monitoring_pipeline.collection.spec import CollectorSpec
 from monitoring_pipeline.records import CollectionAttempt, Sample
 from monitoring_pipeline.store.collections import insert_attempts
 from monitoring_pipeline.store.operational import OperationalStore
 from monitoring_pipeline.store.results import insert_samples
 
-__all__ = ["Judge", "masked", "record", "samples_of"]
+__all__ = ["Judge", "masked", "record", "samples_of", "verdicts_of"]
 
 _HIDDEN = "***"
 
@@ -63,6 +64,22 @@ def samples_of(attempt: CollectionAttempt) -> list[Sample]:
         for name, value, unit in numbers
         if value is not None
     ]
+
+
+def verdicts_of(views: Iterable[CollectorHealth], now: datetime) -> list[Sample]:
+    """How collectors do as samples of their sources: `collection.status` (0 healthy, 1 unknown, 2 warning, 3 critical)
+    and `collection.failure_rate` (percent, in the window that is judged) where anything was reported.
+    """
+    found = []
+    for view in views:
+        rate = view.window.failure_rate
+        numbers = (("status", float(view.status.rank), ""), ("failure_rate", rate, "%"))
+        found += [
+            Sample(view.source, f"collection.{name}", now, value, unit, view.collector)
+            for name, value, unit in numbers
+            if value is not None
+        ]
+    return found
 
 
 def masked(attempts: Iterable[CollectionAttempt], declared: Mapping[str, CollectorSpec]) -> list[CollectionAttempt]:

@@ -11,8 +11,10 @@ from monitoring_pipeline.clock import Duration
 
 __all__ = ["METRICS", "CollectorSpec", "Levels", "ThresholdsSpec"]
 
-METRICS = tuple(f"collection.{name}" for name in ("success", "rows", "bytes", "duration_ms", "quality"))
-"""What the samples of attempts are called."""
+METRICS = tuple(
+    f"collection.{name}" for name in ("success", "rows", "bytes", "duration_ms", "quality", "status", "failure_rate")
+)
+"""What the samples of attempts, and the last two of verdicts on collectors, are called."""
 
 
 class _Spec(BaseModel):

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from monitoring_pipeline.collection.habits import deviations, usual, wilson_low
 from monitoring_pipeline.collection.health import collectors_health, judge, span_of
-from monitoring_pipeline.collection.run import masked, samples_of
+from monitoring_pipeline.collection.run import masked, samples_of, verdicts_of
 from monitoring_pipeline.collection.spec import METRICS, CollectorSpec
 from monitoring_pipeline.records import CollectionAttempt, CollectionCheck, Status
 from monitoring_pipeline.store.activity import DAY, HOUR, SPANS, Activity, Stretch
@@ -189,9 +189,19 @@ def test_masks_hide_secrets_of_their_collector_alone():
 
 def test_an_attempt_makes_samples_of_what_it_said():
     whole = CollectionAttempt("k", "loader", "orders", True, NOW, NOW, None, 3, 4, 5, 6)
-    assert tuple(sample.metric for sample in samples_of(whole)) == METRICS
+    assert tuple(sample.metric for sample in samples_of(whole)) == METRICS[:5]
     part = CollectionAttempt("k", "loader", "orders", False, NOW, NOW, CollectionCheck.SCHEMA, duration_ms=5)
     assert [(each.metric, each.value, each.unit, each.check, dict(each.tags)) for each in samples_of(part)] == [
         ("collection.success", 0, "", "loader", {"type": "schema"}),
         ("collection.duration_ms", 5, "ms", "loader", {"type": "schema"}),
+    ]
+
+
+def test_verdicts_are_samples_of_the_source_by_the_collector():
+    views = collectors_health({"loader": spec(), "silent": spec(source="stock")}, {"loader": activity()}, NOW)
+    found = [(each.source, each.check, each.metric, each.value, each.unit) for each in verdicts_of(views, NOW)]
+    assert found == [
+        ("stock", "silent", "collection.status", 1, ""),
+        ("orders", "loader", "collection.status", 0, ""),
+        ("orders", "loader", "collection.failure_rate", 0, "%"),
     ]

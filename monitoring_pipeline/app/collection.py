@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Collecting"]
 
 _SLACK = timedelta(minutes=5)
+_READ_AGAIN = timedelta(minutes=5)
 
 
 class Collecting:
@@ -29,6 +30,7 @@ class Collecting:
         self._turn = threading.Lock()
         self._alerting: Alerting | None = None
         self._judged: set[str] = set()
+        self._used: datetime | None = None
 
     # -- coming in -----------------------------------------------------------------------------------
 
@@ -63,14 +65,19 @@ class Collecting:
             return record(here.store, kept, judge, here.clock())
 
     def _judge(self, sources: set[str]) -> Alerting | None:
-        """Alerting that has read what rules about these sources look back on; it is kept, for reading costs."""
+        """Alerting that has read what rules about these sources look back on; it is kept, for reading costs.
+
+        But not for long: while nobody reports, rows that it has not seen may go from hot to history.
+        """
         if not self._monitoring.config.alerting.spec.enabled or not sources:
             return None
         if self._alerting is None:
             self._alerting = self._monitoring.alerting()
-        if not sources <= self._judged:
+        now = self._monitoring.clock()
+        if not sources <= self._judged or self._used is None or not timedelta(0) <= now - self._used < _READ_AGAIN:
             self._judged |= sources
             self._alerting.load(self._judged)
+        self._used = now
         return self._alerting
 
     def _unknown(self, attempts: Sequence[CollectionAttempt]) -> Iterable[CollectionAttempt]:

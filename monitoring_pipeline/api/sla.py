@@ -77,7 +77,9 @@ def _standings(room: Room, objective: str | None, source: str | None, at: dateti
         raise NotFound("objective", objective, config.objectives)
     if source is not None and source not in (known := [each.id for each in config.sources]):
         raise NotFound("source", source, known)
-    found = room.monitoring.sla.standings(at=at, objectives=None if objective is None else [objective])
+    found = room.monitoring.sla.standings(
+        at=at, objectives=None if objective is None else [objective], daily=False
+    )  # fmt: skip
     if source is not None:
         found = [each for each in found if source in each.promise.sources]
     found.sort(key=lambda each: 1.0 if each.budget.left_share is None else each.budget.left_share)

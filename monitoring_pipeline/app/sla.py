@@ -50,11 +50,13 @@ class Sla:
 
         return recompute(self.room(), first, last, self._monitoring.clock())
 
-    def standings(self, *, at: datetime | None = None, objectives: Collection[str] | None = None) -> list[Standing]:
-        """How promises stand in the period that holds a moment, by default now."""
+    def standings(
+        self, *, at: datetime | None = None, objectives: Collection[str] | None = None, daily: bool = True
+    ) -> list[Standing]:
+        """How promises stand in the period that holds a moment, by default now; see `analysis.sla.standing`."""
         from monitoring_pipeline.analysis.sla.standing import standings
 
-        return standings(self.room(), self._monitoring.clock(), at=at, objectives=objectives)
+        return standings(self.room(), self._monitoring.clock(), at=at, objectives=objectives, daily=daily)
 
     def report_burn_rates(self) -> int:
         """Reports the burn rates of budgets that burn, and judges the rules about them; how many samples."""

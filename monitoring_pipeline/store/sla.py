@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Counted",
     "DayRow",
+    "DaySum",
     "GapRow",
     "Piece",
+    "Wanted",
     "alerts_about",
     "earliest",
     "event_counts",
@@ -38,6 +40,7 @@ __all__ = [
     "percentiles_within",
     "read_days",
     "statuses_within",
+    "sum_days",
     "unscored_within",
     "values_within",
     "write_days",
@@ -114,6 +117,37 @@ _COLUMNS = (
     'objective, scope, subject, day, start, "end", unit, good, bad, unknown, excluded, '
     "m_good, m_bad, m_unknown, m_excluded, fingerprint, ledger, gap, computed"
 )
+
+
+class Wanted(NamedTuple):
+    """Which days to sum: those of one promise in [start, end), computed with these terms, or older than `frozen`."""
+
+    number: int
+    objective: str
+    scope: str
+    subject: str
+    fingerprint: str
+    start: datetime
+    end: datetime
+    frozen: datetime
+
+
+class DaySum(NamedTuple):
+    """Several days of one promise as one; `ledger` and `gap` are the oldest of theirs. `touching`: without a hole."""
+
+    start: datetime
+    end: datetime
+    touching: bool
+    good: int
+    bad: int
+    unknown: int
+    excluded: int
+    m_good: int
+    m_bad: int
+    m_unknown: int
+    m_excluded: int
+    ledger: int
+    gap: int
 
 
 # -- facts -------------------------------------------------------------------------------------------
@@ -327,11 +361,7 @@ def read_days(
     connection: DuckDBPyConnection, start: datetime, end: datetime, objectives: Iterable[str] | None = None
 ) -> list[DayRow]:
     """The days that were computed and lie in [start, end), oldest first, out of a history's published warehouse."""
-    known = _one(
-        connection,
-        "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'warehouse' AND table_name = 'sla_days'",
-    )
-    if not known:  # nothing was published yet, or by an older version
+    if not _has_days(connection):
         return []
     only = "true" if objectives is None else _any_of("objective", objectives)
     rows = connection.execute(
@@ -346,6 +376,33 @@ def read_days(
     # There are many rows and few moments: each is made once.
     moments = _Moments()
     return [_day_row(row, moments) for row in rows]
+
+
+def sum_days(connection: DuckDBPyConnection, wanted: Sequence[Wanted]) -> dict[int, DaySum]:
+    """The sums of days by the number of who wants them, out of a history's published warehouse; none where none are."""
+    if not wanted or not _has_days(connection):
+        return {}
+    rows = ", ".join(f"({_values(*each)})" for each in wanted)
+    sums = ", ".join(f"sum({name})::BIGINT" for name in DaySum._fields[3:11])
+    found = connection.execute(
+        f"""
+        WITH wanted(number, objective, scope, subject, fingerprint, since, until, frozen) AS (VALUES {rows})
+        SELECT number, epoch_us(min(start)), epoch_us(max("end")),
+               sum(epoch_us("end") - epoch_us(start)) = epoch_us(max("end")) - epoch_us(min(start)),
+               {sums}, min(ledger), min(gap)
+        FROM warehouse.sla_days JOIN wanted USING (objective, scope, subject)
+        WHERE start >= since AND "end" <= until
+          AND (sla_days.fingerprint = wanted.fingerprint OR start < frozen)
+        GROUP BY number
+        """
+    ).fetchall()
+    return {row[0]: DaySum(from_us(row[1]), from_us(row[2]), *row[3:]) for row in found}
+
+
+def _has_days(connection: DuckDBPyConnection) -> bool:
+    """Whether there is a published warehouse, and not one of an older version."""
+    known = "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'warehouse' AND table_name = 'sla_days'"
+    return bool(_one(connection, known))
 
 
 def _day_row(row: Sequence[Any], moments: Mapping[int, datetime]) -> DayRow:

@@ -9,8 +9,9 @@ import pytest
 from monitoring_pipeline.analysis.objective import ObjectiveSpec, Promise
 from monitoring_pipeline.analysis.sla.account import Account
 from monitoring_pipeline.analysis.sla.evidence import Pair
+from monitoring_pipeline.analysis.sla.parts import Part
 from monitoring_pipeline.analysis.sla.periods import Period, period_at
-from monitoring_pipeline.analysis.sla.standing import Part, Standing
+from monitoring_pipeline.analysis.sla.standing import Standing
 from monitoring_pipeline.reports.sla import forecast_sentence, standing_document, subject_name
 from monitoring_pipeline.reports.sla_plot import budget_line, standings_png
 

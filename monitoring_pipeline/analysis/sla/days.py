@@ -22,7 +22,7 @@ from monitoring_pipeline.analysis.sla.room import Room
 from monitoring_pipeline.clock import from_us
 from monitoring_pipeline.records import LedgerEntry
 from monitoring_pipeline.store import sla as stored
-from monitoring_pipeline.store.sla import DayRow, GapRow
+from monitoring_pipeline.store.sla import DayRow, DaySum, GapRow
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -62,17 +62,18 @@ class Currency:
         """Whether a row says what computing the day now would say."""
         if row.start < self.frozen[promise.spec.kind]:
             return True
-        return row.fingerprint == promise.fingerprint and not any(
-            self._moved(row, source) for source in promise.sources
-        )  # fmt: skip
+        return row.fingerprint == promise.fingerprint and self.still(promise, row)
 
-    def _moved(self, row: DayRow, source: str) -> bool:
-        """Whether somebody corrected the day, or a gap in it turned up, after it was computed."""
+    def still(self, promise: Promise, kept: DayRow | DaySum) -> bool:
+        """Whether nobody corrected what is kept, and no gap in it turned up, after it was computed."""
+        return not any(self._moved(kept, source) for source in promise.sources)
+
+    def _moved(self, kept: DayRow | DaySum, source: str) -> bool:
         for entry in self.ledger.get(source, ()):
-            if entry.number > row.ledger and entry.start < row.end and entry.end > row.start:
+            if entry.number > kept.ledger and entry.start < kept.end and entry.end > kept.start:
                 return True
         for gap in self.gaps.get(source, ()):
-            if gap.id > row.gap and from_us(gap.start) < row.end and from_us(gap.end) >= row.start:
+            if gap.id > kept.gap and from_us(gap.start) < kept.end and from_us(gap.end) >= kept.start:
                 return True
         return False
 

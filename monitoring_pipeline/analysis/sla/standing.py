@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -13,36 +12,25 @@ from monitoring_pipeline.analysis.objective import Promise
 from monitoring_pipeline.analysis.sla.account import Account, total
 from monitoring_pipeline.analysis.sla.budget import BURN_WINDOWS, Budget, budget_of, burn_rate, exhausted_at
 from monitoring_pipeline.analysis.sla.corrections import in_force
-from monitoring_pipeline.analysis.sla.days import currency
-from monitoring_pipeline.analysis.sla.evidence import Evidence, Pair, Surroundings, gather, views_of
-from monitoring_pipeline.analysis.sla.periods import Period, days, period_at
+from monitoring_pipeline.analysis.sla.evidence import Pair, Surroundings, gather, views_of
+from monitoring_pipeline.analysis.sla.parts import Part, Parts
+from monitoring_pipeline.analysis.sla.periods import Period, period_at
 from monitoring_pipeline.analysis.sla.room import Room
 from monitoring_pipeline.records import LedgerEntry
-from monitoring_pipeline.store import sla as stored
-from monitoring_pipeline.store.sla import DayRow
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["Part", "Standing", "burn_accounts", "standings"]
+__all__ = ["Standing", "burn_accounts", "standings"]
 
 _ACUTE, _STEADY = timedelta(hours=1), timedelta(days=3)
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What a stretch of the period counts as."""
-
-    start: datetime
-    end: datetime
-    pair: Pair
 
 
 @dataclass(frozen=True)
 class Standing:
     """One promise in one period, as of `until`: now, or the period's end when it is over.
 
-    `parts` are the days of the period and what lies between kept ones, oldest first. `burn` holds the account of
+    `parts` are the days of the period, or several as one, oldest first. `burn` holds the account of
     each burn window that ends now, and is empty for periods that are over. `entries` are the corrections in force
     that touch the period.
     """
@@ -141,16 +129,24 @@ class Standing:
 
 
 def standings(
-    room: Room, now: datetime, *, at: datetime | None = None, objectives: Collection[str] | None = None
+    room: Room,
+    now: datetime,
+    *,
+    at: datetime | None = None,
+    objectives: Collection[str] | None = None,
+    daily: bool = True,
 ) -> list[Standing]:
-    """How every promise, or those of some objectives, stands in the period that holds `at` (by default now)."""
+    """How every promise, or those of some objectives, stands in the period that holds `at` (by default now).
+
+    Without `daily` kept days come as one part where that can be, which is several times as fast.
+    """
     about = [promise for promise in room.promises if objectives is None or promise.objective in objectives]
     if not about:
         return []
     moment, around = at or now, room.surroundings(now)
     periods = {promise.key: period_at(promise.spec.window, promise.spec.timezone, moment) for promise in about}
     with room.history(now, views_of(about)) as connection:
-        parts = _Parts(room, connection, around, about, periods, now).all()
+        parts = Parts(room, connection, around, about, periods, now).all(daily=daily)
         burn = burn_accounts(connection, around, about, now) if moment == now else {}
     return [
         Standing(
@@ -186,79 +182,3 @@ def _touching(around: Surroundings, promise: Promise, period: Period) -> list[Le
         for entry in in_force(around.ledger.get(source, ()))
         if entry.start < period.end and entry.end > period.start and entry.objective in ("", promise.objective)
     ]
-
-
-Stretch = tuple[datetime, datetime]
-
-
-class _Parts:
-    """Collects the parts of all periods: kept days that hold, and the stretches between them, each read once."""
-
-    def __init__(
-        self, room: Room, connection: DuckDBPyConnection, around: Surroundings, promises: Sequence[Promise],
-        periods: Mapping[tuple[str, str, str], Period], now: datetime,
-    ) -> None:  # fmt: skip
-        self._room = room
-        self._connection, self._around, self._promises = connection, around, promises
-        self._periods, self._now = periods, now
-        self._evidence: dict[Stretch, Evidence] = {}
-
-    def all(self) -> dict[tuple[str, str, str], list[Part]]:
-        """The parts of every promise, oldest first."""
-        kept = self._kept()
-        holes = {promise.key: list(self._holes(promise, kept[promise.key])) for promise in self._promises}
-        self._read(holes)
-        return {
-            promise.key: sorted(
-                [Part(row.start, row.end, _pair(row)) for row in kept[promise.key]]
-                + [part for hole in holes[promise.key] for part in self._live(promise, hole)],
-                key=lambda part: part.start,
-            )
-            for promise in self._promises
-        }
-
-    def _kept(self) -> dict[tuple[str, str, str], list[DayRow]]:
-        start = min(period.start for period in self._periods.values())
-        end = min(self._now, max(period.end for period in self._periods.values()))
-        by_key = {promise.key: promise for promise in self._promises}
-        judge = currency(self._room, self._connection, self._around, self._promises, (start, end), self._now)
-        kept: dict[tuple[str, str, str], list[DayRow]] = defaultdict(list)
-        for row in stored.read_days(self._connection, start, end, {promise.objective for promise in self._promises}):
-            key = row.objective, row.scope, row.subject
-            promise, period = by_key.get(key), self._periods.get(key)
-            if promise is None or period is None or row.start < period.start or row.end > period.end:
-                continue
-            if judge.holds(row, promise):
-                kept[key].append(row)
-        return kept
-
-    def _holes(self, promise: Promise, kept: Iterable[DayRow]) -> Iterable[Stretch]:
-        period = self._periods[promise.key]
-        at, end = period.start, min(self._now, period.end)
-        for row in kept:
-            if at < row.start:
-                yield at, row.start
-            at = row.end
-        if at < end:
-            yield at, end
-
-    def _read(self, holes: Mapping[tuple[str, str, str], Sequence[Stretch]]) -> None:
-        about: dict[Stretch, list[Promise]] = defaultdict(list)
-        for promise in self._promises:
-            for hole in holes[promise.key]:
-                about[hole].append(promise)
-        for hole, promises in about.items():
-            self._evidence[hole] = gather(self._connection, self._around, promises, *hole)
-
-    def _live(self, promise: Promise, hole: Stretch) -> list[Part]:
-        start, end = hole
-        bounds = [(max(start, day.start), min(end, day.end)) for day in days(promise.spec.timezone, start, end)]
-        pairs = self._evidence[hole].accounts(promise, bounds)
-        return [Part(*bound, pair) for bound, pair in zip(bounds, pairs, strict=True)]
-
-
-def _pair(row: DayRow) -> Pair:
-    corrected = Account(row.good, row.bad, row.unknown, row.excluded)
-    as_measured = (row.m_good, row.m_bad, row.m_unknown, row.m_excluded)
-    same = as_measured == (row.good, row.bad, row.unknown, row.excluded)
-    return Pair(corrected if same else Account(*as_measured), corrected)

@@ -52,6 +52,9 @@ def test_kept_days_and_live_ones_say_the_same(lived: Past) -> None:
     after = lived.standing(100)
     assert [part.end for part in after.parts] == [at(24), at(48), at(72), at(96), at(100)]
     assert after.pair == before.pair
+    summed = lived.standing(100, daily=False)
+    assert [part.end for part in summed.parts] == [at(96), at(100)]
+    assert (summed.pair, summed.budget, summed.exhausted_at) == (after.pair, after.budget, after.exhausted_at)
     assert refresh(lived.room, at(101)).rows == 0
 
 
@@ -70,6 +73,7 @@ def test_a_correction_counts_at_once_and_the_day_is_computed_again(lived: Past) 
     lived.publish(100)
     entry = lived.correct("db", 10, 11, "up")
     for _ in range(2):
+        assert hours(lived.standing(100, daily=False)) == (99, 1, 0, 0)
         found = lived.standing(100)
         assert hours(found) == (99, 1, 0, 0)
         assert hours(found, measured=True) == (98, 2, 0, 0)
@@ -293,6 +297,7 @@ def test_any_past_adds_up_however_it_is_asked_for(tmp_path: Path, seed: int) -> 
         here.publish(110)
         kept = here.standings(110)
         assert [each.pair for each in kept] == [each.pair for each in live]
+        assert [each.pair for each in here.standings(110, daily=False)] == [each.pair for each in live]
         for each in kept:
             assert len(each.parts) >= 4
             for account in (each.account, each.pair.measured):

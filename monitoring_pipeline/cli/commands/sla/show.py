@@ -57,7 +57,8 @@ def show(
     from monitoring_pipeline.reports.sla import standing_document
 
     with opened() as monitoring:
-        found = _standings(monitoring, objective, source, moment)
+        daily = plot is not None or objective is not None
+        found = _standings(monitoring, objective, source, moment, daily=daily)
         now = monitoring.clock()
     if plot is not None and found:
         from monitoring_pipeline.reports.sla_plot import standings_png
@@ -73,7 +74,7 @@ def show(
 
 
 def _standings(
-    monitoring: Monitoring, objective: str | None, source: str | None, moment: datetime | None
+    monitoring: Monitoring, objective: str | None, source: str | None, moment: datetime | None, *, daily: bool
 ) -> list[Standing]:
     from monitoring_pipeline.cli.selection import source_named
 
@@ -84,7 +85,9 @@ def _standings(
         source_named(config, source)
     if not config.objectives:
         return []
-    found = monitoring.sla.standings(at=moment, objectives=None if objective is None else [objective])
+    found = monitoring.sla.standings(
+        at=moment, objectives=None if objective is None else [objective], daily=daily
+    )  # fmt: skip
     if source is not None:
         found = [each for each in found if source in each.promise.sources]
     return sorted(found, key=_badness)

@@ -85,8 +85,8 @@ class Sender:
             if not self._ended:
                 self._hurry.clear()
 
-    def flush(self, timeout_s: float) -> bool:
-        """Sends now what waits; whether all of it arrived within `timeout_s`."""
+    def flush(self, timeout_s: float, *, patient: bool = True) -> bool:
+        """Sends now what waits; whether all of it arrived within `timeout_s`. Not `patient`, it tries once."""
         deadline = time.monotonic() + timeout_s
         failures = 0
         while len(self._buffer) and (left := deadline - time.monotonic()) > 0:
@@ -98,6 +98,8 @@ class Sender:
             finally:
                 self._turn.release()
             if answer is not None and answer.again:
+                if not patient:
+                    break
                 failures += 1
                 time.sleep(max(0.0, min(_pause_s(failures, answer.wait_s), deadline - time.monotonic())))
         return not len(self._buffer)

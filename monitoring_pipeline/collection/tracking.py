@@ -7,6 +7,7 @@ sends it, and what goes wrong on the way is logged once.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import os
 import sys
@@ -36,6 +37,8 @@ URL_VARIABLE, TOKEN_VARIABLE, SPOOL_VARIABLE = "BUSTA_URL", "BUSTA_TOKEN", "BUST
 P = ParamSpec("P")
 T = TypeVar("T")
 _trackers: weakref.WeakSet[CollectionTracker] = weakref.WeakSet()
+_at_work: set[CollectionTracker] = set()
+"""Those that reported something: kept until they are closed, so that none is gone before it is flushed."""
 
 
 class CollectionTracker:
@@ -140,6 +143,7 @@ class CollectionTracker:
             if self._started:
                 return
             self._started = True
+            _at_work.add(self)
             util = sys.modules.get("multiprocessing.util")
             if util is not None:
                 # Processes of multiprocessing leave without `atexit`.
@@ -164,7 +168,11 @@ class CollectionTracker:
 
     def close(self, timeout_s: float | None = None) -> None:
         """Sends what waits and ends; what did not arrive stays in the spool, if there is one."""
-        self.flush(self._exit_s if timeout_s is None else timeout_s)
+        with contextlib.suppress(Exception):  # whatever it is, the program ends
+            if self._sender is not None:
+                # What is spooled need not be waited for: it is sent by whoever comes next.
+                spooled = self._directory is not None and not self._buffer.problem
+                self._sender.flush(self._exit_s if timeout_s is None else timeout_s, patient=not spooled)
         sender, self._sender = self._sender, None
         if sender is not None:
             sender.end()
@@ -172,6 +180,7 @@ class CollectionTracker:
         if lost:
             self._trouble.tell("lost", f"{lost} attempts could not be sent before this process ended")
         _trackers.discard(self)
+        _at_work.discard(self)
 
     def _reborn(self) -> None:
         """In a forked child: the thread, the connection and what waits are the parent's."""
@@ -182,17 +191,19 @@ class CollectionTracker:
 
 
 def _at_exit() -> None:
-    for tracker in list(_trackers):
+    for tracker in list(_at_work):
         tracker.close()
 
 
 def _after_fork() -> None:
+    _at_work.clear()
     for tracker in list(_trackers):
         tracker._reborn()  # noqa: SLF001 - this module's own
 
 
 atexit.register(_at_exit)
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):  # where there are forks
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 # -- the tracker that the environment describes ------------------------------------------------------

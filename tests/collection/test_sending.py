@@ -150,6 +150,20 @@ def test_a_process_that_ends_does_not_wait_long_for_a_server_that_is_away():
     assert process.returncode == 0
 
 
+def test_a_tracker_that_nobody_holds_any_more_still_sends(desk: Desk):
+    code = "CollectionTracker(sys.argv[1], linger_s=60).track('loader', {'rows': 1})\nimport gc; gc.collect()"
+    assert run(code, desk.url).communicate(timeout=30)[1] == ""
+    assert desk.rows() == [1]
+
+
+def test_what_is_spooled_is_not_waited_for(tmp_path: Path):
+    """Its limit is far beyond the test's own: it ends because there is nothing to wait for."""
+    code = "t = CollectionTracker(sys.argv[1], spool=sys.argv[2], exit_s=3600)\nt.track('loader', True)"
+    process = run(code, f"http://127.0.0.1:{free_port()}", str(tmp_path))
+    assert "could not be sent" not in process.communicate(timeout=60)[1]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def _child(tracker: CollectionTracker, first: int) -> None:
     report(tracker, range(first, first + 5))
 

@@ -49,14 +49,15 @@ def connect(
     since: datetime | None = None,
     source: str | None = None,
     tables: Sequence[str] = TABLES,
+    metrics: Collection[str] | None = None,
 ) -> Iterator[DuckDBPyConnection]:
     """A DuckDB connection in memory with a view per table: all history as of one moment.
 
-    `since` and `source` narrow the views, and what is read for them. Name the `tables` you need:
-    the others' hot rows are not fetched, and they have no view. Blocks nobody. What was recorded is shown
-    whatever its time is: `now` only says when somebody asks.
+    `since`, `source` and, of samples, `metrics` narrow the views, and what is read for them. Name the `tables`
+    you need: the others' hot rows are not fetched, and they have no view. Blocks nobody. What was recorded is
+    shown whatever its time is: `now` only says when somebody asks.
     """
-    connection = _open(store, published_path, since, source, tables)
+    connection = _open(store, published_path, since, source, tables, metrics)
     try:
         yield connection
     finally:
@@ -78,6 +79,7 @@ def _open(
     since: datetime | None,
     source: str | None,
     tables: Sequence[str],
+    metrics: Collection[str] | None,
 ) -> DuckDBPyConnection:
     import duckdb
 
@@ -85,8 +87,8 @@ def _open(
         connection = duckdb.connect(":memory:")
         try:
             reached = _attach(connection, published_path, tables)
-            if _take_hot(store, connection, reached, since, source, tables):
-                _create_views(connection, reached[1].keys() if reached else (), since, source, tables)
+            if _take_hot(store, connection, reached, since, source, tables, metrics):
+                _create_views(connection, reached[1].keys() if reached else (), since, source, tables, metrics)
                 return connection
         except BaseException:
             connection.close()
@@ -118,6 +120,7 @@ def _take_hot(
     since: datetime | None,
     source: str | None,
     tables: Sequence[str],
+    metrics: Collection[str] | None,
 ) -> bool:
     """Copies the rows above the attached copy's watermarks; False when some of them have expired."""
     with store.read() as operational:
@@ -130,7 +133,7 @@ def _take_hot(
         for name in tables:
             copy_hot(
                 operational, connection, f"hot.{name}", HOT[name],
-                after=last.get(name, 0), source=source, since=oldest,
+                after=last.get(name, 0), source=source, since=oldest, metrics=metrics,
             )  # fmt: skip
     return True
 
@@ -141,6 +144,7 @@ def _create_views(
     since: datetime | None,
     source: str | None,
     tables: Sequence[str],
+    metrics: Collection[str] | None,
 ) -> None:
     """A view per table; `published` are those that the copy has: an older version's lacks the newest."""
     for name in tables:
@@ -149,6 +153,8 @@ def _create_views(
             conditions.append(f'"{TIME_COLUMNS[name]}" >= {literal(since)}')
         if source is not None:
             conditions.append(f"source = {literal(source)}")
+        if metrics is not None and "metric" in HOT[name].c:
+            conditions.append(f"metric IN ({', '.join(map(literal, metrics)) or 'NULL'})")
         where = " AND ".join(conditions)
         # By name: a copy that an older version published may lack the newest columns.
         stored = f"SELECT * FROM warehouse.{name} WHERE {where} UNION ALL BY NAME " if name in published else ""  # noqa: S608

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast
 
@@ -54,16 +54,18 @@ def copy_hot(
     limit: int | None = None,
     source: str | None = None,
     since: int | None = None,
+    metrics: Collection[str] | None = None,
 ) -> tuple[int, int]:
     """Copies the rows of `table` with an id above `after` into the DuckDB table `target`.
 
-    At most `limit` rows, in the order of their ids; only those of one `source`, or not older than
-    `since` (microseconds), when given. Returns how many, and the last id (`after` when none).
+    At most `limit` rows, in the order of their ids; only those of one `source`, not older than `since`
+    (microseconds), or, of samples, of some `metrics`, when given. Returns how many, and the last id (`after`
+    when none).
     """
     count, last = 0, after
     while limit is None or count < limit:
         page = _PAGE_ROWS if limit is None else min(_PAGE_ROWS, limit - count)
-        result = connection.execute(_query(table, last, page, source, since))
+        result = connection.execute(_query(table, last, page, source, since, metrics))
         # The driver's own cursor: row objects and their conversions would double the price.
         rows: list[Sequence[Any]] = cast("Any", result).cursor.fetchall()
         result.close()
@@ -75,12 +77,16 @@ def copy_hot(
     return count, last
 
 
-def _query(table: Table, after: int, limit: int, source: str | None, since: int | None) -> Select[Any]:
+def _query(
+    table: Table, after: int, limit: int, source: str | None, since: int | None, metrics: Collection[str] | None
+) -> Select[Any]:
     query = select(*table.columns).where(table.c.id > after).order_by(table.c.id).limit(limit)
     if source is not None:
         query = query.where(table.c.source == source)
     if since is not None:
         query = query.where(table.c[TIME_COLUMNS[table.name]] >= since)
+    if metrics is not None and "metric" in table.c:
+        query = query.where(table.c.metric.in_(list(metrics)))
     return query
 
 

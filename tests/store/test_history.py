@@ -214,6 +214,23 @@ def test_views_are_narrowed_in_both_stores(store: OperationalStore, warehouse: P
         assert names == [("results",)]
 
 
+@pytest.mark.parametrize(("metrics", "seen"), [(["age_s"], 2), (["age_s", "quality"], 4), ([], 0), (None, 6)])
+def test_samples_are_narrowed_to_metrics(tmp_path: Path, metrics: list[str] | None, seen: int):
+    store = OperationalStore.open(f"sqlite:///{tmp_path}/hot.db", T0)
+    for start in (0, 10):
+        write(store, "samples", [
+            sample("a", minutes(start), 1.0) | {"metric": metric} for metric in ("age_s", "quality", "rows")
+        ])  # fmt: skip
+        write(store, "results", [result("a", minutes(start))])
+        if start == 0:
+            load_hot(store, tmp_path / "warehouse.duckdb", T0)
+            publish(store, tmp_path / "warehouse.duckdb", tmp_path / "published.duckdb", T0)
+    with connect(store, tmp_path / "published.duckdb", now=T0, metrics=metrics) as connection:
+        assert connection.execute("SELECT count(*) FROM samples").fetchall() == [(seen,)]
+        assert connection.execute("SELECT count(*) FROM results").fetchall() == [(2,)]
+    store.close()
+
+
 def test_several_readers_in_one_process(store: OperationalStore, warehouse: Path, published: Path):
     write_samples(store, 0, 10)
     load_hot(store, warehouse, T0)

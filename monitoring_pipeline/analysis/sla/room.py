@@ -55,8 +55,14 @@ class Room:
     def history(
         self, now: datetime, views: Collection[str], since: datetime | None = None
     ) -> AbstractContextManager[DuckDBPyConnection]:
-        """History with these views. Without `since`, as statuses need it: they hold from long before."""
-        return history.connect(self.store, self.published, now=now, since=since, tables=tuple(sorted(views)))
+        """History with these views, of samples only those that promises are about.
+
+        All of it by default, as statuses need it: they hold from long before.
+        """
+        metrics = {promise.spec.sampled for promise in self.promises if "samples" in VIEWS[promise.spec.kind]}
+        return history.connect(
+            self.store, self.published, now=now, since=since, tables=tuple(sorted(views)), metrics=metrics
+        )  # fmt: skip
 
     def surroundings(self, now: datetime) -> Surroundings:
         """What does not lie in history, as of now."""

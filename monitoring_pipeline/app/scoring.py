@@ -16,7 +16,7 @@ from monitoring_pipeline.alerting.trouble import Trouble
 from monitoring_pipeline.alerting.world import World
 from monitoring_pipeline.analysis.calendars import Calendar
 from monitoring_pipeline.analysis.scoring import relearning
-from monitoring_pipeline.analysis.scoring.checkpoints import Checkpoints, FileCheckpoints
+from monitoring_pipeline.analysis.scoring.checkpoints import Checkpoints, FileCheckpoints, SharedCheckpoints
 from monitoring_pipeline.analysis.scoring.online import Scoring
 from monitoring_pipeline.analysis.scoring.roster import is_computed
 from monitoring_pipeline.analysis.scoring.scorer import Scorer
@@ -70,8 +70,9 @@ class ScoringDoors:
         return frozenset().union(*(rule.when.metrics() or () for rule in rules))
 
     def checkpoints(self) -> Checkpoints:
-        """Where what was learnt lies."""
-        return FileCheckpoints(self._monitoring.config.stores.directory / _FILE)
+        """Where what was learnt lies; where the store is a server, other machines may be at work too."""
+        store, path = self._monitoring.store, self._monitoring.config.stores.directory / _FILE
+        return FileCheckpoints(path) if store.sqlite_path is not None else SharedCheckpoints(store, path)
 
     def calendar(self) -> Calendar:
         """The installation's time zone and days off."""
@@ -211,7 +212,8 @@ class ScoringDoors:
             spec = self._monitoring.config.analysis
             scorer = relearning.relearn(spec, self.calendar(), wanted, points, past, kept=kept)
         columns = kept.columns()
-        rows = scores.replace_scores(self._warehouse, self._monitoring.clock(), start, end, _known(scorer), columns)
+        now, kept_for = self._monitoring.clock(), self._monitoring.config.retention.samples
+        rows = scores.replace_scores(self._warehouse, now, start, end, _known(scorer), columns, now - kept_for)
         return {"series": len(wanted), "scores": rows, "alarms": int(columns["is_alert"].sum())}
 
     @property

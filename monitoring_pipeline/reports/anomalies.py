@@ -70,24 +70,33 @@ def strange_things(
 
 def _joined(rows: Sequence[StrangeRow]) -> list[Strange]:
     """Alarms with their ends."""
-    found: dict[tuple[object, ...], Strange] = {}
+    found: list[Strange] = []
+    opened: dict[tuple[str, str, str], int] = {}
     for row in rows:
-        if row.kind != "anomaly_end":
-            found[(row.source, row.check, row.kind, row.subject, row.at)] = _begun(row)
-            continue
-        began = datetime.fromisoformat(str(row.detail["began"]))
-        key = (row.source, row.check, "anomaly", row.subject, began)
-        if key in found:
-            value, score = (_number(row.detail, name) for name in ("value", "score"))
-            found[key] = replace(found[key], ended=row.at, severity=row.severity, value=value, score=score)
-    return list(found.values())
+        series = (row.source, row.check, row.subject)
+        place = opened.get(series)
+        if row.kind == "anomaly_worse" and place is not None:
+            found[place] = replace(found[place], severity=row.severity, text=row.text, **_peak(row))
+        elif row.kind == "anomaly_end":
+            if place is not None and found[place].began.isoformat() == row.detail["began"]:
+                found[place] = replace(found[place], ended=row.at, severity=row.severity, **_peak(row))
+                del opened[series]
+        else:
+            if row.kind == "anomaly":
+                opened[series] = len(found)
+            found.append(_begun(row))
+    return found
+
+
+def _peak(row: StrangeRow) -> dict[str, Any]:
+    return {name: _number(row.detail, name) for name in ("value", "score")}
 
 
 def _begun(row: StrangeRow) -> Strange:
     value, score, low, high = (_number(row.detail, name) for name in ("value", "score", "low", "high"))
-    metric = row.subject.partition(" {")[0]
+    metric, kind = row.subject.partition(" {")[0], row.kind.removesuffix("_worse")
     return Strange(
-        row.source, row.check, metric, row.kind, row.at, None, row.severity, row.text, value, score, low, high,
+        row.source, row.check, metric, kind, row.at, None, row.severity, row.text, value, score, low, high,
         str(row.detail.get("unit", "")), row.detail.get("tags", {}),
     )  # fmt: skip
 

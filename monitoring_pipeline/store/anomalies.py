@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "StrangeRow", "strange_rows"]
 
-KINDS = ("anomaly", "anomaly_end", "flatline", "level_shift", "gap")
+KINDS = ("anomaly", "anomaly_worse", "anomaly_end", "flatline", "level_shift", "gap")
 """The kinds of events that scoring writes about measurements."""
 
 

@@ -149,9 +149,11 @@ def critical_spans(history: DuckDBPyConnection) -> list[Span]:
 
 def replace_scores(
     path: Path, now: datetime, start: datetime, end: datetime, known: Sequence[Known],
-    columns: Mapping[str, NDArray[Any]],
+    columns: Mapping[str, NDArray[Any]], oldest: datetime,
 ) -> int:  # fmt: skip
     """Writes the scores of [start, end) in place of those that are there, in one transaction; how many rows.
+
+    Scores from before `oldest` are removed.
 
     `columns`: series (places in `known`), time (microseconds), value, score, expected, low, high, is_alert.
     """
@@ -160,7 +162,7 @@ def replace_scores(
         _name(warehouse, known)
         warehouse.register("scored", dict(columns))
         with transaction(warehouse):
-            warehouse.execute(f"DELETE FROM scores WHERE {span}")
+            warehouse.execute(f"DELETE FROM scores WHERE time < {literal(oldest)} OR ({span})")
             warehouse.execute(
                 "INSERT INTO scores SELECT source, check_id, metric, tags, make_timestamp(time) AS time, value, score, "
                 "expected, low, high, is_alert FROM scored JOIN named USING (series) "

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -27,6 +28,7 @@ __all__ = [
     "attempts",
     "audit",
     "beats",
+    "blobs",
     "channel_states",
     "checks",
     "collections",
@@ -69,6 +71,15 @@ def _log(name: str, *columns: Column[object] | UniqueConstraint | Index) -> Tabl
 
 
 meta = Table("meta", metadata, Column("key", String(200), primary_key=True), Column("value", Text, nullable=False))
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("head", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
 
 runners = Table(
     "runners",

@@ -7,10 +7,12 @@ it is mapped, and only the pages that are looked at are ever loaded. A tick look
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import mmap
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +21,19 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 import structlog
 from numpy.typing import NDArray
+from sqlalchemy import Connection
 
-__all__ = ["Checkpoint", "Checkpoints", "FileCheckpoints"]
+from monitoring_pipeline.store import blobs
+from monitoring_pipeline.store.operational import OperationalStore
+
+__all__ = ["Checkpoint", "Checkpoints", "FileCheckpoints", "SharedCheckpoints"]
 
 log = structlog.get_logger(__name__)
 _FORMAT = "busta-scoring 1"
 _ALIGNED = 64
+_NAME = "scoring"
+# So many samples of each series: with one a minute, that is every quarter of an hour.
+_SHARED_EVERY = 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,7 @@ class Checkpoint:
 
 
 class Checkpoints(Protocol):
-    """Where they are kept."""
+    """Where they are kept. Who writes inside a transaction of the operational store hands over its connection."""
 
     def read(self) -> Checkpoint | None:
         """The newest; None where there is none that can be used."""
@@ -47,7 +56,7 @@ class Checkpoints(Protocol):
     def read_head(self) -> tuple[str, int, int] | None:
         """The store, the generation and the sample of the newest, without its arrays."""
 
-    def write(self, checkpoint: Checkpoint) -> None:
+    def write(self, checkpoint: Checkpoint, connection: Connection | None = None) -> None:
         """Replaces it in one step. Raises OSError, or what the store raises."""
 
 
@@ -60,16 +69,13 @@ class FileCheckpoints:
     def read(self) -> Checkpoint | None:
         try:
             with self._path.open("rb") as file:
-                head = _head(file)
                 # Private: what is changed in memory stays there.
-                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-                arrays = {name: _array(data, file.tell(), *where) for name, *where in head["arrays"]}
+                return _read(file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             log.warning("what was learnt cannot be read and is learnt anew", path=str(self._path), error=str(error))
             return None
-        return Checkpoint(head["store"], head["id"], head["event"], head["generation"], arrays)
 
     def read_head(self) -> tuple[str, int, int] | None:
         try:
@@ -79,7 +85,7 @@ class FileCheckpoints:
         except (OSError, ValueError, KeyError):
             return None
 
-    def write(self, checkpoint: Checkpoint) -> None:
+    def write(self, checkpoint: Checkpoint, connection: Connection | None = None) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".tmp")
         try:
@@ -94,8 +100,55 @@ class FileCheckpoints:
             raise
 
 
+class SharedCheckpoints:
+    """In the operational store, for processes on several machines; and in a file of each machine, which is newer where
+    the machine did the last work. The store's is replaced rarely: it is large."""
+
+    def __init__(self, store: OperationalStore, path: Path) -> None:
+        self._store, self._file = store, FileCheckpoints(path)
+
+    def read(self) -> Checkpoint | None:
+        mine, theirs = self._file.read_head(), self._shared_head()
+        if theirs is None or (mine is not None and mine[0] == theirs[0] and mine[1:] >= theirs[1:]):
+            return self._file.read()
+        with self._store.read() as connection:
+            data = blobs.read_blob(connection, _NAME)
+        if data is None:
+            return self._file.read()
+        unpacked = bytearray(zlib.decompress(data))
+        return _read(io.BytesIO(unpacked), unpacked)
+
+    def read_head(self) -> tuple[str, int, int] | None:
+        heads = [head for head in (self._file.read_head(), self._shared_head()) if head is not None]
+        return max(heads, key=lambda head: head[1:], default=None)
+
+    def write(self, checkpoint: Checkpoint, connection: Connection | None = None) -> None:
+        self._file.write(checkpoint)
+        shared, series = self._shared_head(), len(checkpoint.arrays["told.last"])
+        fresh = shared is not None and shared[:2] == (checkpoint.store_id, checkpoint.generation)
+        if shared is not None and fresh and checkpoint.id - shared[2] < _SHARED_EVERY * series:
+            return
+        file = io.BytesIO()
+        _write(file, checkpoint)
+        data = zlib.compress(file.getbuffer(), 1)
+        head = json.dumps([checkpoint.store_id, checkpoint.generation, checkpoint.id])
+        with contextlib.nullcontext(connection) if connection is not None else self._store.write() as open_connection:
+            blobs.write_blob(open_connection, _NAME, data, head)
+
+    def _shared_head(self) -> tuple[str, int, int] | None:
+        with self._store.read() as connection:
+            head = blobs.read_head(connection, _NAME)
+        return None if head is None else tuple(json.loads(head))
+
+
+def _read(file: BinaryIO, data: bytearray | mmap.mmap) -> Checkpoint:
+    head = _head(file)
+    arrays = {name: _array(data, file.tell(), *where) for name, *where in head["arrays"]}
+    return Checkpoint(head["store"], head["id"], head["event"], head["generation"], arrays)
+
+
 def _write(file: BinaryIO, checkpoint: Checkpoint) -> None:
-    arrays = {name: np.ascontiguousarray(array) for name, array in checkpoint.arrays.items()}
+    arrays = {name: np.asarray(array, order="C") for name, array in checkpoint.arrays.items()}
     head = {
         "format": _FORMAT, "store": checkpoint.store_id, "id": checkpoint.id, "event": checkpoint.event,
         "generation": checkpoint.generation, "arrays": list(_placed(arrays)),
@@ -124,7 +177,7 @@ def _head(file: BinaryIO) -> dict[str, Any]:
     return head
 
 
-def _array(data: mmap.mmap, begin: int, kind: str, shape: list[int], offset: int) -> NDArray[Any]:
+def _array(data: bytearray | mmap.mmap, begin: int, kind: str, shape: list[int], offset: int) -> NDArray[Any]:
     count = int(np.prod(shape, dtype=np.int64))
     if not count:
         return np.zeros(shape, kind)

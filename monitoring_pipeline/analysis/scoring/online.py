@@ -132,7 +132,7 @@ class Scoring:
             self._replay(connection, scorer, mark)
             self._scorer, self._at = scorer, Mark(mark.id, mark.generation + 1)
             # Before the commit: whoever sees the new generation must find it.
-            self.write()
+            self.write(connection)
             stored.set_mark(connection, self._at)
 
     def forget(self) -> None:
@@ -148,14 +148,14 @@ class Scoring:
             self.write()
         self._scorer = None
 
-    def write(self) -> None:
-        """Writes down what was learnt. Call it between transactions; what cannot be written is learnt again."""
+    def write(self, connection: Connection | None = None) -> None:
+        """Writes down what was learnt, between transactions or in one; what cannot be written is learnt again."""
         newest = self._checkpoints.read_head()
         mine = Checkpoint(self._store_id, self._at.id, self._event, self._at.generation, self.scorer.to_arrays())
         if newest is not None and newest[:1] == (self._store_id,) and newest[1:] >= (mine.generation, mine.id):
             return
         try:
-            self._checkpoints.write(mine)
+            self._checkpoints.write(mine, connection)
             self._written = mine.id
         except (OSError, SQLAlchemyError) as error:
             log.warning("what was learnt of series could not be written down", error=str(error))

@@ -82,7 +82,7 @@ class Kept:
         chosen = np.flatnonzero(known & (sparse | tick.high | scored.is_alert))
         if len(chosen):
             values = (
-                tick.series, times, tick.values, scored.score, scored.expected, scored.low, scored.high,
+                tick.series, times, tick.values, tick.score, scored.expected, scored.low, scored.high,
                 scored.is_alert,
             )  # fmt: skip
             for name, column in zip(_COLUMNS, values, strict=True):

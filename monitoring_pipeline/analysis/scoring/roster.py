@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from monitoring_pipeline.analysis.detection import Direction
 from monitoring_pipeline.analysis.metric_types import MetricType, metric_type
 from monitoring_pipeline.analysis.spec import SENSITIVITIES, AnalysisSpec, Sensitivity
 
@@ -30,12 +31,11 @@ class Name(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """How one series is to be judged. `direction` is 1 where only high values are strange, -1 for low ones, else 0.
-    `sensitivity` is the factor of its scores."""
+    """How one series is to be judged: on which side a value can be strange, and by which factor scores are higher."""
 
     type: MetricType = MetricType.GAUGE
     sensitivity: float = 1.0
-    direction: int = 0
+    direction: Direction = "both"
 
 
 @dataclass
@@ -87,14 +87,16 @@ class Roster:
         self.of_source[name.source].append(number)
         return number
 
-    def readmit(self, name: Name, unit: str) -> int:
-        """The same for a series out of a checkpoint: it has its number even if it is no longer to be scored."""
+    def _readmit(self, name: Name, unit: str, kind: MetricType) -> None:
+        """A series that is no longer to be scored is not met any more; one of another type now is met anew."""
         traits = self.traits_of(name, unit)
-        number = self.add(name, unit, traits or Traits())
+        self.add(name, unit, traits or Traits(kind))
         self._variants[name[:3]] += 1
         if traits is None:
             self._numbers[name] = -1
-        return number
+        elif traits.type is not kind:
+            self.of_source[name.source].pop()
+            del self._numbers[name]
 
     def traits_of(self, name: Name, unit: str) -> Traits | None:
         """What the configuration says of a series, None where it is not to be scored."""
@@ -106,17 +108,18 @@ class Roster:
             return None
         kind = told.type or metric_type(name.metric, unit)
         sensitivity = spec.sensitivity if told.sensitivity is None else told.sensitivity
-        return Traits(kind, _factor(sensitivity), {"both": 0, "above": 1, "below": -1}[told.direction])
+        return Traits(kind, _factor(sensitivity), told.direction)
 
     def to_json(self) -> str:
-        """Names and units, for a checkpoint; traits come from the configuration."""
-        return json.dumps([[*name, unit] for name, unit in zip(self.names, self.units, strict=True)])
+        """Names, units and types, for a checkpoint; the other traits come from the configuration."""
+        rows = zip(self.names, self.units, self.traits, strict=True)
+        return json.dumps([[*name, unit, traits.type] for name, unit, traits in rows])
 
-    @staticmethod
-    def named(text: str) -> Iterable[tuple[Name, str]]:
-        """What `to_json` wrote."""
+    def admit(self, text: str) -> None:
+        """Takes what `to_json` wrote, into a roster that is empty. Every series keeps its number."""
         rows: Sequence[Sequence[str]] = json.loads(text)
-        return ((Name(*row[:4]), row[4]) for row in rows)
+        for *name, unit, kind in rows:
+            self._readmit(Name(*name), unit, MetricType(kind))
 
 
 def is_computed(metric: str) -> bool:

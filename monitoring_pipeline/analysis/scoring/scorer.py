@@ -12,19 +12,20 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import pairwise
+from datetime import datetime, timedelta
+from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monitoring_pipeline.analysis import detection
 from monitoring_pipeline.analysis.calendars import HOUR_US, Calendar
-from monitoring_pipeline.analysis.scoring import bank
-from monitoring_pipeline.analysis.scoring.bank import Detector, Scored
+from monitoring_pipeline.analysis.detection import Detector, Scored, sentence
 from monitoring_pipeline.analysis.scoring.roster import Name, Roster
 from monitoring_pipeline.analysis.scoring.telling import Flags, Floats, Integers, Told
 from monitoring_pipeline.analysis.spec import AnalysisSpec
-from monitoring_pipeline.clock import from_us
+from monitoring_pipeline.clock import format_duration, from_us
 from monitoring_pipeline.records import Event, Sample, Severity
 
 __all__ = ["Found", "Normal", "Scorer", "Tick"]
@@ -42,16 +43,18 @@ class Found:
 
 
 class Tick(NamedTuple):
-    """Points of different series, at most one each, with what was made of them: which scores are high, which worth a
-    row, which begin an episode of alarms, and the episodes that ended."""
+    """Points of different series, at most one each, with what was made of them: the score that is told, which of them
+    are high and which worth a row, which begin an episode of alarms or make it critical, the episodes that ended."""
 
     series: Integers
     times: Integers
     values: Floats
     scored: Scored
+    score: Floats
     high: Flags
     worth: Flags
     begins: Flags
+    worsens: Flags
     ended: Sequence[Event]
 
 
@@ -90,7 +93,8 @@ class Scorer:
     def pause(self, source: str, paused: bool = True) -> None:
         """Says whether something is wrong with a source: what it measures is scored all the same, and not learnt."""
         (self._paused.add if paused else self._paused.discard)(source)
-        self._trains[self.roster.of_source.get(source, [])] = not paused
+        self._make_room()
+        self._trains[self.roster.find(source)] = not paused
 
     def take(self, rows: Sequence[Row]) -> Found:
         """Scores samples, in the order of their ids. What is no number, too late or not to be scored is left out."""
@@ -123,13 +127,25 @@ class Scorer:
         if over.any():
             ended = [self._ended(number) for number in index[over].tolist()]
             told.close(index[over])
-        high, worth = told.take(index, times, scored.score, known)
+        begins = known & scored.is_alert & (told.alarming[index] == 0)
+        goes_on = begins | (known & (told.alarming[index] > 0) & (scored.is_alert | (scored.score >= _WARNING)))
+        worsens = goes_on & scored.is_critical & ~(told.critical[index] & ~begins)
+        if goes_on.any():
+            at = np.flatnonzero(goes_on)
+            told.follow(index[at], times[at], values[at], scored.score[at], scored.is_critical[at])
+        score = self._told_score(index, scored.score)
+        high, worth = told.take(index, times, score, known)
         worth |= known & self._wanted[index]
-        begins = known & scored.is_alert
-        if begins.any():
-            at = np.flatnonzero(begins)
-            begins[at] = told.follow(index[at], times[at], values[at], scored.score[at], scored.is_critical[at])
-        return Tick(index, times, values, scored, high, worth, begins, ended)
+        return Tick(index, times, values, scored, score, high, worth, begins, worsens & ~begins, ended)
+
+    def _told_score(self, index: Integers, score: Floats) -> Floats:
+        """The score as rules see it: a warning only within an episode of alarms, critical only within a critical one.
+
+        So a series that has used up its budget of alarms needs more to cause one, whatever a rule's thresholds are.
+        """
+        alarming = self._told.alarming[index] > 0
+        limit = np.where(alarming, np.where(self._told.critical[index], np.inf, _BELOW_CRITICAL), _BELOW_WARNING)
+        return np.minimum(score, limit)
 
     def since_before(self, tick: Tick) -> Integers:
         """How long before each point the one before it came, in microseconds; 0 for a first one."""
@@ -157,9 +173,10 @@ class Scorer:
         found.events.extend(tick.ended)
         for place in np.flatnonzero(tick.worth).tolist():
             found.samples.extend(self._samples(tick, place, high=bool(tick.high[place])))
-        found.events.extend(self._event(tick, place, "anomaly") for place in np.flatnonzero(tick.begins).tolist())
+        for kind, places in (("anomaly", tick.begins), ("anomaly_worse", tick.worsens)):
+            found.events.extend(self._event(tick, place, kind) for place in np.flatnonzero(places).tolist())
         for place in np.flatnonzero(tick.scored.event).tolist():
-            if kind := _KINDS.get(int(tick.scored.event[place])):
+            if kind := _KINDS.get(int(tick.scored.event[place]), ""):
                 found.events.append(self._event(tick, place, kind))
 
     def _samples(self, tick: Tick, place: int, *, high: bool) -> Iterator[Sample]:
@@ -172,7 +189,7 @@ class Scorer:
         def sample(kind: str, value: float, unit: str) -> Sample:
             return Sample(name.source, f"{kind}.{name.metric}", at, float(value), unit, name.check, tags)
 
-        yield sample("anomaly", scored.score[place], "")
+        yield sample("anomaly", tick.score[place], "")
         expected = float(scored.expected[place])
         if expected:
             yield sample("deviation", 100 * (tick.values[place] - expected) / abs(expected), "%")
@@ -182,20 +199,29 @@ class Scorer:
 
     def _event(self, tick: Tick, place: int, kind: str) -> Event:
         number, scored = int(tick.series[place]), tick.scored
-        name, at = self.roster.names[number], from_us(int(tick.times[place]))
+        at = from_us(int(tick.times[place]))
         critical = bool(scored.is_critical[place])
         numbers = {
-            "value": tick.values[place], "score": scored.score[place], "expected": scored.expected[place],
+            "value": tick.values[place], "score": tick.score[place], "expected": scored.expected[place],
             "low": scored.low[place], "high": scored.high[place],
         }  # fmt: skip
         detail = {key: float(value) for key, value in numbers.items()}
-        text = f"{name.metric}: {self._sentence(tick, place, kind)}"
+        text = self._sentence(tick, place, kind)
         severity = Severity.INFO if kind == "gap" else Severity.CRITICAL if critical else Severity.WARNING
         return self._named(number, kind, at, text, severity, detail)
 
     def _sentence(self, tick: Tick, place: int, kind: str) -> str:
-        scored = tick.scored
-        return f"{kind} {tick.values[place]}, expected {scored.low[place]}-{scored.high[place]}"
+        """What happened, for people: `response_time_ms 812 ms, expected 210-340 ms for Tue 14h`."""
+        number, scored = int(tick.series[place]), tick.scored
+        metric = self.roster.names[number].metric
+        if kind == "gap":
+            pause = timedelta(seconds=round(float(self._told.interval[number]) / 1e6))
+            return f"{metric}: nothing was measured for {format_duration(pause)}"
+        normal = sentence(
+            float(tick.values[place]), float(scored.low[place]), float(scored.high[place]), self.roster.units[number],
+            int(tick.times[place]), self._calendar,
+        )  # fmt: skip
+        return f"{metric}{_WORDS.get(kind, '')} {normal}"
 
     def _ended(self, number: int) -> Event:
         """The end of an episode: how long it was, and how strange it became."""
@@ -210,7 +236,7 @@ class Scorer:
         return self._named(number, "anomaly_end", ended, text, severity, detail)
 
     def _named(
-        self, number: int, kind: str, at: Any, text: str, severity: Severity, detail: Mapping[str, Any]
+        self, number: int, kind: str, at: datetime, text: str, severity: Severity, detail: Mapping[str, Any]
     ) -> Event:  # fmt: skip
         name = self.roster.names[number]
         tags = json.loads(name.tags)
@@ -225,8 +251,11 @@ class Scorer:
         have, need = len(self._trains), len(self.roster)
         if have == need:
             return
-        for number in range(have, need):
-            self._bank.add(factor=self.roster.traits[number].sensitivity)
+        for traits, alike in groupby(self.roster.traits[have:need]):
+            self._bank.add(
+                len(list(alike)), factor=traits.sensitivity, metric_type=traits.type, direction=traits.direction,
+                budget=self.roster.spec.budget,
+            )  # fmt: skip
         self._told.grow(need)
         fresh = self.roster.names[have:need]
         self._trains = np.concatenate([self._trains, [name.source not in self._paused for name in fresh]])
@@ -242,36 +271,47 @@ class Scorer:
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Takes what `to_arrays` gave, into a scorer that has met nothing yet."""
-        for name, unit in Roster.named(_as_text(arrays["names"])):
-            self.roster.readmit(name, unit)
+        self.roster.admit(_as_text(arrays["names"]))
         self._make_room()
         for each in fields(self._told):
             getattr(self._told, each.name)[: len(self.roster)] = arrays[f"told.{each.name}"]
-        self._bank = Detector.from_arrays(
-            {name.removeprefix("bank."): array for name, array in arrays.items() if name.startswith("bank.")}
-        )
+        bank = {name.removeprefix("bank."): array for name, array in arrays.items() if name.startswith("bank.")}
+        # Time zone and days off are those of now.
+        self._bank = Detector.from_arrays({**bank, **_calendar_arrays(self._calendar)})
         for source in json.loads(_as_text(arrays["paused"])):
             self.pause(source)
 
 
-_KINDS = {bank.FLATLINE: "flatline", bank.LEVEL_SHIFT: "level_shift", bank.GAP: "gap"}
+_WARNING, _BELOW_WARNING, _BELOW_CRITICAL = 2.0, 1.99, 2.99
+_WORDS = {"anomaly_worse": " is critical:", "flatline": " hangs at", "level_shift": " has a new level:"}
+_KINDS = {detection.FLATLINE: "flatline", detection.LEVEL_SHIFT: "level_shift", detection.GAP: "gap"}
 
 
 def _turns(numbers: Integers) -> Iterator[Integers]:
     """Places, in turns in which each number comes at most once, in the order of the points of each."""
     if not len(numbers):
         return
+    width = _grid(numbers)
+    if width:
+        yield from np.arange(len(numbers)).reshape(-1, width)
+        return
     order = np.argsort(numbers, kind="stable")
     ordered = numbers[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    if len(starts) == len(numbers):
-        yield np.arange(len(numbers))
-        return
     rank = np.arange(len(numbers)) - np.repeat(starts, np.diff(np.r_[starts, len(numbers)]))
     by_rank = np.argsort(rank, kind="stable")
     bounds = np.searchsorted(rank[by_rank], np.arange(rank.max() + 2))
     for begin, end in pairwise(bounds.tolist()):
         yield np.sort(order[by_rank[begin:end]])
+
+
+def _grid(numbers: Integers) -> int:
+    """How many series there are, where the same ones come in the same order again and again; else 0."""
+    again = np.flatnonzero(numbers[1:] == numbers[0])
+    width = int(again[0]) + 1 if len(again) else len(numbers)
+    if len(numbers) % width or len(np.unique(numbers[:width])) < width:
+        return 0
+    return width if bool((numbers.reshape(-1, width) == numbers[:width]).all()) else 0
 
 
 def _as_bytes(text: str) -> NDArray[np.uint8]:
@@ -280,3 +320,8 @@ def _as_bytes(text: str) -> NDArray[np.uint8]:
 
 def _as_text(array: NDArray[Any]) -> str:
     return array.astype(np.uint8).tobytes().decode()
+
+
+def _calendar_arrays(calendar: Calendar) -> dict[str, NDArray[Any]]:
+    """A calendar as detectors write it down."""
+    return {name: Detector(calendar).to_arrays()[name] for name in ("zone", "holidays")}

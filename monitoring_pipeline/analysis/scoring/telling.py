@@ -2,7 +2,7 @@
 
 Rules ask for the newest value of the last hour, so a calm series says so every three quarters of an hour, each at a
 moment of its own. A run of alarms is one episode: it begins with the first, and ends when nothing was alarming for
-half an hour and three of the series' own intervals.
+half an hour and six of the series' own intervals.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Flags: TypeAlias = NDArray[np.bool_]
 _HIGH = 1.0
 _BEAT_US = 45 * 60_000_000
 _QUIET_US = 30 * 60_000_000
-_QUIET_INTERVALS = 3
+_QUIET_INTERVALS = 6
 
 
 def _no_integers() -> Integers:
@@ -90,8 +90,8 @@ class Told:
         self.told[index[worth]] = times[worth]
         return np.asarray(high), np.asarray(worth)
 
-    def follow(self, index: Integers, times: Integers, values: Floats, score: Floats, critical: Flags) -> Flags:
-        """Takes alarms, one each of the series `index`, into their episodes; answers which of them begin one."""
+    def follow(self, index: Integers, times: Integers, values: Floats, score: Floats, critical: Flags) -> None:
+        """Takes alarming points, one each of the series `index`, into their episodes, or begins one."""
         begins = self.alarming[index] == 0
         fresh = index[begins]
         self.began[fresh], self.peak[fresh], self.critical[fresh] = times[begins], -np.inf, False
@@ -99,7 +99,6 @@ class Told:
         self.critical[index] |= critical
         peak = score > self.peak[index]
         self.peak[index[peak]], self.peak_value[index[peak]] = score[peak], values[peak]
-        return np.asarray(begins)
 
 
 def _is_due(index: Integers, told: Integers, times: Integers) -> Flags:

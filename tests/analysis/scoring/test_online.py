@@ -201,7 +201,7 @@ def test_nothing_is_learnt_from_a_source_in_trouble(benches: tuple[Bench, Bench]
     scores = [
         row[3] for row in bench.told(T0 + since * INTERVAL) if row[:2] == ("source-0", "anomaly.response_time_ms")
     ]
-    assert min(scores[: until - since]) >= 2  # a day and a half of it are as strange as the first hour
+    assert min(scores[: until - since]) > 1.5  # a day and a half of it are as strange as the first hour
 
 
 def test_who_reads_something_else_than_what_it_wrote_learns_anew(benches: tuple[Bench, Bench]) -> None:

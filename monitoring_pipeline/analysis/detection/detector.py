@@ -83,6 +83,14 @@ class Detector:
             set_interval(rows, np.full(count, interval_s * 1e6))
         return np.arange(fresh.start, fresh.stop)
 
+    def tune(
+        self, index: NDArray[np.int64], *, factor: float = 1.0, direction: Direction = "both", budget: float = 1.0
+    ) -> None:
+        """Judges some series otherwise from now on, see `add`; what was learnt stays."""
+        rows = self._memory.rows(index)
+        rows["factor"], rows["budget"], rows["direction"] = factor, budget, _SIDES[direction]
+        self._memory.put(index, rows)
+
     def update(
         self, index: NDArray[np.integer[Any]], times: Integers, values: Floats, trains: NDArray[np.bool_] | None = None
     ) -> Scored:  # fmt: skip

@@ -10,6 +10,7 @@ state is arrays (`to_arrays`): written down and read back, it goes on as if noth
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from monitoring_pipeline.analysis import detection
 from monitoring_pipeline.analysis.calendars import HOUR_US, Calendar
 from monitoring_pipeline.analysis.detection import Detector, Scored, sentence
-from monitoring_pipeline.analysis.scoring.roster import Name, Roster
+from monitoring_pipeline.analysis.scoring.roster import Name, Roster, Traits
 from monitoring_pipeline.analysis.scoring.telling import Flags, Floats, Integers, Told
 from monitoring_pipeline.analysis.spec import AnalysisSpec
 from monitoring_pipeline.clock import format_duration, from_us
@@ -262,6 +263,17 @@ class Scorer:
         wanted = [f"{kind}.{name.metric}" in self._followed for name in fresh for kind in ("anomaly", "deviation")]
         self._wanted = np.concatenate([self._wanted, np.array(wanted, dtype=bool).reshape(-1, 2).any(axis=1)])
 
+    def _tune(self) -> None:
+        """What the configuration says of series may be another than when they were written down."""
+        alike: dict[Traits, list[int]] = defaultdict(list)
+        for number, traits in enumerate(self.roster.traits):
+            alike[traits].append(number)
+        for traits, numbers in alike.items():
+            self._bank.tune(
+                np.array(numbers), factor=traits.sensitivity, direction=traits.direction,
+                budget=self.roster.spec.budget,
+            )  # fmt: skip
+
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Everything, as named arrays."""
         count = len(self.roster)
@@ -278,6 +290,7 @@ class Scorer:
         bank = {name.removeprefix("bank."): array for name, array in arrays.items() if name.startswith("bank.")}
         # Time zone and days off are those of now.
         self._bank = Detector.from_arrays({**bank, **_calendar_arrays(self._calendar)})
+        self._tune()
         for source in json.loads(_as_text(arrays["paused"])):
             self.pause(source)
 

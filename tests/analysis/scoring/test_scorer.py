@@ -78,6 +78,22 @@ def test_a_checkpoint_keeps_numbers_but_what_is_of_another_type_learns_anew() ->
     assert after.roster.find("a") == [1, 2]
 
 
+def test_a_changed_sensitivity_counts_for_what_was_learnt_before() -> None:
+    times, values = HOUR * np.arange(1, 24 * 5), 100 + 10.0 * (np.arange(1, 24 * 5) % 7)
+    before = Scorer(AnalysisSpec(), Calendar())
+    before.roster.number(Name("a", "b", "load"), "")
+    for moment, value in zip(times, values, strict=True):
+        list(before.run(np.array([0]), np.array([moment]), np.array([value])))
+    scores = []
+    for sensitivity in (1.0, 2.0):
+        after = Scorer(AnalysisSpec(sensitivity=sensitivity), Calendar())
+        after.restore({name: array.copy() for name, array in before.to_arrays().items()})
+        (tick,) = after.run(np.array([0]), np.array([times[-1] + HOUR]), np.array([190.0]))
+        scores.append(float(tick.scored.score[0]))
+    assert scores[1] == pytest.approx(min(10.0, 2 * scores[0]))
+    assert scores[0] > 0.5
+
+
 @pytest.mark.parametrize("interval", [60_000_000, HOUR])
 def test_a_calm_series_is_told_of_now_and_then(interval: int) -> None:
     told, index = Told(), np.array([3])

@@ -29,6 +29,7 @@ from monitoring_pipeline.store.history import connect
 from monitoring_pipeline.store.operational import OperationalStore
 from monitoring_pipeline.store.publishing import publish
 from monitoring_pipeline.store.rollups import DAY, HOUR, MINUTE, WEEK, Level
+from monitoring_pipeline.store.rollups.building import lay
 from monitoring_pipeline.store.spec import RollupRetentionSpec
 from monitoring_pipeline.store.warehouse import literal, open_warehouse, transaction
 
@@ -141,6 +142,10 @@ def _draw(path: Path, options: argparse.Namespace, now: datetime) -> list[Row]:
                 if day >= minutes_from:
                     _draw_minutes(warehouse, day)
             day += DAY.width
+        week = HOUR.chunk_before(first)[1]
+        while week + HOUR.chunk <= last:
+            lay(warehouse, HOUR.values, HOUR, week + HOUR.chunk - DAY.width, week + HOUR.chunk)
+            week += HOUR.chunk
         with transaction(warehouse):
             _draw_weeks(warehouse)
         warehouse.execute("CHECKPOINT")
@@ -178,12 +183,12 @@ def _draw_minutes(warehouse: DuckDBPyConnection, day: datetime) -> None:
 
 
 def _draw_weeks(warehouse: DuckDBPyConnection) -> None:
-    from monitoring_pipeline.store.rollups.values import COLUMNS, from_days
+    from monitoring_pipeline.store.rollups.values import COLUMNS, merged
 
     listed = ", ".join(COLUMNS["week"])
     warehouse.execute("DELETE FROM values_week")
-    merged = from_days("SELECT * FROM values_day", "series")
-    warehouse.execute(f"INSERT INTO values_week BY NAME SELECT series, bucket, {listed}, sketch FROM ({merged})")
+    weeks = merged("SELECT * FROM values_day", "series")
+    warehouse.execute(f"INSERT INTO values_week BY NAME SELECT series, bucket, {listed}, sketch FROM ({weeks})")
 
 
 def _megabytes(warehouse: DuckDBPyConnection, table: str) -> float:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from monitoring_pipeline.store.spec import RollupRetentionSpec
 
-__all__ = ["GRACE", "rebuild", "roll_up"]
+__all__ = ["GRACE", "lay", "rebuild", "roll_up"]
 
 # Built from names and escaped literals of our own only.
 # ruff: noqa: S608
@@ -78,6 +78,7 @@ def rebuild(path: Path, start: datetime, end: datetime, now: datetime, kept: Rol
                     if day >= whole and day < upto and day + DAY.width > now - kept.of(level.name):
                         with transaction(warehouse):
                             counts[track.table(level)] += track.build(warehouse, level, day, upto)
+                        lay(warehouse, track.table(level), level, day, upto)
     return counts
 
 
@@ -102,9 +103,23 @@ def _advance(warehouse: DuckDBPyConnection, track: _Track, level: Level, target:
         with transaction(warehouse):
             count = track.build(warehouse, level, start, end)
             note(warehouse, track.logs, level, end)
+        lay(warehouse, track.table(level), level, start, end)
         yield count
     with transaction(warehouse):
         note(warehouse, track.logs, level, max(until, target), heads)
+
+
+def lay(warehouse: DuckDBPyConnection, table: str, level: Level, start: datetime, end: datetime) -> None:
+    """Lays the chunk that [start, end) completes in the order of series; a stretch alone lies so already."""
+    first, last = level.chunk_before(end)
+    if not start < last or first >= start:
+        return
+    within = f"bucket >= {literal(first)}::TIMESTAMP_S AND bucket < {literal(last)}::TIMESTAMP_S"
+    with transaction(warehouse):
+        warehouse.execute(f"CREATE OR REPLACE TEMP TABLE laid AS SELECT * FROM {table} WHERE {within}")
+        warehouse.execute(f"DELETE FROM {table} WHERE {within}")
+        warehouse.execute(f"INSERT INTO {table} SELECT * FROM laid ORDER BY series, bucket")
+        warehouse.execute("DROP TABLE laid")
 
 
 def _begin(warehouse: DuckDBPyConnection, track: _Track, level: Level, heads: Mapping[str, int]) -> datetime | None:
@@ -195,7 +210,7 @@ def _build_weeks(warehouse: DuckDBPyConnection, start: datetime, end: datetime) 
     named = ", ".join(f"{values.whole(column)} AS {column}" for column in values.COLUMNS["day"])
     within = f"bucket >= {literal(first)} AND bucket < {literal(last)}"
     days = f"SELECT series, bucket, {named}, sketch FROM values_day WHERE {within}"
-    _replace(warehouse, WEEK.values, first, last, _compact(WEEK, values.from_days(days, "series")))
+    _replace(warehouse, WEEK.values, first, last, _compact(WEEK, values.merged(days, "series")))
 
 
 def _build_executions(warehouse: DuckDBPyConnection, level: Level, start: datetime, end: datetime) -> int:
@@ -231,7 +246,7 @@ def _compact(level: Level, query: str) -> str:
 
 
 def _replace(warehouse: DuckDBPyConnection, table: str, start: datetime, end: datetime, query: str) -> int:
-    within = f"bucket >= {literal(start)} AND bucket < {literal(end)}"
+    within = f"bucket >= {literal(start)}::TIMESTAMP_S AND bucket < {literal(end)}::TIMESTAMP_S"
     warehouse.execute(f"DELETE FROM {table} WHERE {within}")
     inserted = f"INSERT INTO {table} BY NAME SELECT * FROM ({query}) ORDER BY series, bucket"
     return int(warehouse.execute(inserted).fetchall()[0][0])

@@ -20,10 +20,14 @@ _TICK = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One width of buckets. `name` is also what SQL's date_trunc calls it."""
+    """One width of buckets. `name` is also what SQL's date_trunc calls it.
+
+    Within each `chunk` of time rows lie by series on the disk, so whoever asks for one series reads a few blocks.
+    """
 
     name: str
     width: timedelta
+    chunk: timedelta
 
     @property
     def values(self) -> str:
@@ -39,11 +43,16 @@ class Level:
         """The beginning of the bucket that holds a moment."""
         return moment - (moment - _MONDAY) % self.width
 
+    def chunk_before(self, moment: datetime) -> tuple[datetime, datetime]:
+        """The last chunk that ends by a moment."""
+        end = moment - (moment - _MONDAY) % self.chunk
+        return end - self.chunk, end
 
-MINUTE = Level("minute", timedelta(minutes=1))
-HOUR = Level("hour", timedelta(hours=1))
-DAY = Level("day", timedelta(days=1))
-WEEK = Level("week", timedelta(weeks=1))
+
+MINUTE = Level("minute", timedelta(minutes=1), timedelta(days=1))
+HOUR = Level("hour", timedelta(hours=1), timedelta(weeks=1))
+DAY = Level("day", timedelta(days=1), timedelta(weeks=4))
+WEEK = Level("week", timedelta(weeks=1), timedelta(weeks=1))
 LEVELS = (MINUTE, HOUR, DAY, WEEK)
 """From fine to coarse."""
 

@@ -59,13 +59,13 @@ def series_query(
     check: str | None = None,
     level: Level | None = None,
 ) -> str:
-    """The same as SQL, not ordered, for who goes on in SQL or takes columns instead of rows."""
+    """The same as SQL for this connection, not ordered, for who goes on in SQL or takes columns instead of rows."""
     level = level or level_for(until - since)
     buckets = Chosen(connection, source, metric, check).values(level, level.floor(since), until)
     figures = ", ".join(f"{values.whole(name)} AS {name}" for name in values.SUMMED if name not in ("count", "sum"))
     return f"""
         SELECT source, check_id AS "check", metric, bucket AS start, count, sum / count AS avg, {figures}
-        FROM ({buckets})
+        FROM {buckets}
     """
 
 
@@ -116,8 +116,8 @@ def totals(
     if since >= until:
         return []
     chosen = Chosen(connection, source, metric, check)
-    days = chosen.days_of(since, until) if quantiles else chosen.exact_values(since, until)
-    merged = values.from_days(days, values.SERIES, "NULL::TIMESTAMP", quantiles=quantiles)
+    days = chosen.days_of(since, until) if quantiles else chosen.sums(since, until)
+    merged = values.merged(f"FROM {days}", values.SERIES, "NULL::TIMESTAMP", quantiles=quantiles)
     more = ", p50, p95, p99" if quantiles else ""
     return _rows(
         connection,
@@ -133,9 +133,9 @@ def volume(
     connection: DuckDBPyConnection, since: datetime, until: datetime, *, level: Level
 ) -> list[tuple[datetime, int]]:
     """How many points all series together have in each bucket that touches [since, until), where there are any."""
-    pieces = Chosen(connection).exact_values(level.floor(since), until, coarsest=level)
+    pieces = Chosen(connection).volume(level.floor(since), until, level)
     rows = connection.execute(
-        f"SELECT date_trunc('{level.name}', bucket) AS start, sum(count) FROM ({pieces}) GROUP BY start ORDER BY start"
+        f"SELECT date_trunc('{level.name}', bucket) AS start, sum(count) FROM {pieces} GROUP BY start ORDER BY start"
     )
     return [(aware(start), int(count)) for start, count in rows.fetchall()]
 
@@ -160,7 +160,7 @@ def executions(
     figures = ", ".join((*counted.COUNTED, "unknown_s"))
     return _rows(
         connection,
-        f'SELECT source, check_id AS "check", bucket AS start, {figures} FROM ({buckets}) ORDER BY ALL',
+        f'SELECT source, check_id AS "check", bucket AS start, {figures} FROM {buckets} ORDER BY ALL',
     )
 
 
@@ -181,7 +181,7 @@ def found(
         f"""
         SELECT source, count(DISTINCT check_id) AS checks, {sums},
                sum(unknown_s) / count(DISTINCT check_id) AS unknown_s
-        FROM ({pieces}) GROUP BY source ORDER BY source
+        FROM {pieces} GROUP BY source ORDER BY source
         """,
     )
     return [row | {"availability": _availability(row)} for row in rows]

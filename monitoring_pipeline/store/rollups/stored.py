@@ -1,15 +1,16 @@
-"""SQL: what a reader has of series and checks, stored buckets and newest rows as one, under the names people use."""
+"""What a reader has of series and checks: stored buckets and newest rows as one, under the names people use."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import count
 from typing import TYPE_CHECKING
 
 from monitoring_pipeline.store.rollups import executions, values
-from monitoring_pipeline.store.rollups.levels import BUILT, DAY, MINUTE, WEEK, Level, cover
+from monitoring_pipeline.store.rollups.levels import BUILT, DAY, HOUR, MINUTE, WEEK, Level, cover
 from monitoring_pipeline.store.rollups.progress import built_until
 from monitoring_pipeline.store.warehouse import literal
 
@@ -22,6 +23,7 @@ __all__ = ["Chosen"]
 # ruff: noqa: S608
 
 _TICK = timedelta(microseconds=1)
+_numbers = count()
 
 
 @dataclass(frozen=True)
@@ -38,56 +40,107 @@ class Chosen:
         found = {level: built_until(self.connection, log, level, "warehouse") for level in levels if self._published}
         return {level: until for level, until in found.items() if until is not None}
 
-    def values(self, level: Level, start: datetime, end: datetime) -> str:
-        """A query for whole buckets of values in [start, end); `start` begins one. Of days and weeks with sketches."""
+    def values(self, level: Level, start: datetime, end: datetime, *, sketches: bool = False) -> str:
+        """A table of whole buckets of values in [start, end); `start` begins one. Days may have their sketches."""
         newest = self._newest("samples", level, start, end)
-        parts = [self._stored_values(level, start, newest)] if start < newest else []
+        parts = [self._stored_values(level, start, newest, sketches=sketches)] if start < newest else []
         if level == WEEK and newest < end:
-            parts.append(values.from_days(self.values(DAY, newest, end), values.SERIES))
+            parts.append(values.merged(f"FROM {self.values(DAY, newest, end, sketches=True)}", values.SERIES))
         elif newest < end:
             parts.append(values.from_points(level, self._points(newest, end), self._fences(end), values.SERIES))
-        return _together(parts)
+        shown = ", ".join((*values.SUMMED, "sketch") if sketches else values.SUMMED)
+        return self._gathered([f"SELECT {values.SERIES}, bucket, {shown} FROM ({part})" for part in parts])
 
-    def exact_values(self, start: datetime, end: datetime, coarsest: Level = DAY) -> str:
-        """A query for buckets of several widths that together cover [start, end), without quantiles and sketches.
+    def volume(self, start: datetime, end: datetime, coarsest: Level) -> str:
+        """A table of how many points all series have in buckets of several widths that together cover [start, end)."""
+        return self._gathered(
+            [
+                f"SELECT bucket::TIMESTAMP AS bucket, sum(count) AS count FROM warehouse.{level.values} "
+                f"WHERE {_within(since, until)} GROUP BY bucket"
+                if level
+                else "SELECT date_trunc('minute', time) AS bucket, count(*) AS count "
+                f"FROM ({self._points(since, until)}) GROUP BY bucket"
+                for level, since, until in self._cover("samples", start, end, coarsest)
+            ]
+        )
 
-        The newest hours of a day come from hours and minutes: fast for all series at once.
+    def sums(self, start: datetime, end: datetime) -> str:
+        """A table that has, of each series, a row of sums per stretch of one width; together they cover [start, end).
+
+        The newest hours of a day come from hours and minutes, and names are joined with what is summed already: fast
+        for all series at once.
         """
-        built = self.built("samples", [level for level in BUILT if level.width <= coarsest.width])
         parts = []
-        for level, since, until in cover(start, end, built):
+        for level, since, until in self._cover("samples", start, end):
             if level is None:
-                buckets = values.from_points(MINUTE, self._points(since, until), self._fences(until), values.SERIES)
-            else:
-                buckets = self._stored_values(level, since, until)
-            parts.append(f"SELECT {values.SERIES}, bucket, {', '.join(values.EXACT)} FROM ({buckets})")
-        return _together(parts)
+                parts.append(self._minutes(since, until))
+                continue
+            figures = ", ".join(f"{values.whole(name)} AS {name}" for name in values.EXACT)
+            rows = f"SELECT series, bucket, {figures} FROM warehouse.{level.values} WHERE {_within(since, until)}"
+            parts.append(
+                f"""
+                SELECT * REPLACE ({literal(since)} AS bucket)
+                FROM ({values.merged(rows, "series", "NULL", quantiles=False)}) JOIN warehouse.series ON id = series
+                WHERE {self._only()}
+                """
+            )
+        return self._gathered([f"SELECT {values.SERIES}, bucket, {', '.join(values.EXACT)} FROM ({p})" for p in parts])
 
     def days_of(self, start: datetime, end: datetime) -> str:
-        """A query for day buckets that together cover [start, end) and no more, with sketches."""
+        """A table of day buckets that together cover [start, end) and no more, with sketches."""
         parts = [
-            self._stored_values(level, since, until)
+            self._stored_values(level, since, until, sketches=True)
             if level
             else values.from_points(DAY, self._points(since, until), self._fences(until), values.SERIES)
             for level, since, until in cover(start, end, self.built("samples", [DAY]))
         ]
-        return _together(parts)
+        return self._gathered(parts)
 
     def executions(self, level: Level, start: datetime, end: datetime) -> str:
-        """A query for buckets of what checks found in [start, end); `start` begins one."""
+        """A table of buckets of what checks found in [start, end); `start` begins one."""
         newest = self._newest("results", level, start, end)
         parts = [self.stored_executions(level, start, newest)] if start < newest else []
         if newest < end:
-            parts.append(executions.merged(level, self.exact_executions(newest, end), executions.CHECK))
-        return _together(parts)
+            pieces = f"FROM {self.exact_executions(newest, end)}"
+            parts.append(executions.merged(level, pieces, executions.CHECK))
+        return self._gathered(parts)
 
     def exact_executions(self, start: datetime, end: datetime) -> str:
-        """A query for buckets of several widths that together cover [start, end), which are whole minutes."""
-        pieces = [
-            self._counted_executions(since, until) if level is None else self.stored_executions(level, since, until)
-            for level, since, until in cover(start, end, self.built("results"))
-        ]
-        return _together(pieces)
+        """A table of buckets of several widths that together cover [start, end), which are whole minutes."""
+        return self._gathered(
+            [
+                self.stored_executions(level, since, until) if level else self._counted_executions(since, until)
+                for level, since, until in self._cover("results", start, end)
+            ]
+        )
+
+    def _cover(
+        self, log: str, start: datetime, end: datetime, coarsest: Level = DAY
+    ) -> Iterator[tuple[Level | None, datetime, datetime]]:
+        """The coarsest stored buckets; minutes, which are kept for a short time, only at the newest end."""
+        built = self.built(log)
+        wide = {level: until for level, until in built.items() if MINUTE.width < level.width <= coarsest.width}
+        for level, since, until in cover(start, end, wide):
+            if level is None and MINUTE in built and built[MINUTE] - since < 2 * HOUR.width:
+                yield from cover(since, until, {MINUTE: built[MINUTE]})
+            else:
+                yield level, since, until
+
+    def _gathered(self, parts: Sequence[str]) -> str:
+        """Runs queries one after the other into a table of this connection; its name.
+
+        As one query of many unions they may block each other for ever (DuckDB 1.5.5).
+        """
+        name = f"gathered_{next(_numbers)}"
+        first, *others = parts
+        self.connection.execute(f"CREATE TEMP TABLE {name} AS {first}")
+        for part in others:
+            self.connection.execute(f"INSERT INTO {name} BY NAME {part}")
+        return name
+
+    def _minutes(self, start: datetime, end: datetime) -> str:
+        points, limits = self._points(start, end), self._fences(end)
+        return values.from_points(MINUTE, points, limits, values.SERIES, quantiles=False)
 
     def _counted_executions(self, start: datetime, end: datetime) -> str:
         only = self._only(metric=False)
@@ -107,11 +160,11 @@ class Chosen:
             WHERE {self._numbered(of_checks=True)} AND {_within(start, end)}
         """
 
-    def _stored_values(self, level: Level, start: datetime, end: datetime) -> str:
+    def _stored_values(self, level: Level, start: datetime, end: datetime, *, sketches: bool = False) -> str:
         figures = ", ".join(f"{values.whole(name)} AS {name}" for name in values.COLUMNS[level.name])
         return f"""
             SELECT source, check_id, metric, bucket::TIMESTAMP AS bucket, {figures}
-                   {", sketch" if level in (DAY, WEEK) else ""}
+                   {", sketch" if sketches else ""}
             FROM warehouse.{level.values} AS v JOIN warehouse.series AS s ON s.id = v.series
             WHERE {self._numbered(of_checks=False)} AND {_within(start, end)}
         """
@@ -127,12 +180,15 @@ class Chosen:
         return values.fences(self._stored_values(DAY, day - values.LOOK_BACK, day), day, values.SERIES)
 
     def _numbered(self, *, of_checks: bool) -> str:
-        """A condition on stored rows. Few numbers are listed: they tell DuckDB which blocks it need not read."""
+        """A condition on stored rows. The least and the greatest number tell DuckDB which blocks it need not read."""
         named = f"metric {'=' if of_checks else '<>'} '' AND {self._only(metric=not of_checks)}"
         if self.source is None:
             return named
         rows = self.connection.execute(f"SELECT id FROM warehouse.series WHERE {named}").fetchall()
-        return f"series IN ({', '.join(str(number) for (number,) in rows)})" if rows else "false"
+        ids = sorted(number for (number,) in rows)
+        if not ids:
+            return "false"
+        return f"series BETWEEN {ids[0]} AND {ids[-1]} AND series IN ({', '.join(map(str, ids))})"
 
     def _only(self, *, metric: bool = True) -> str:
         conditions = []
@@ -149,10 +205,6 @@ class Chosen:
             "SELECT 1 FROM duckdb_tables() WHERE database_name = 'warehouse' AND table_name = 'rolled'"
         )
         return bool(found.fetchall())
-
-
-def _together(parts: list[str]) -> str:
-    return " UNION ALL BY NAME ".join(f"SELECT * FROM ({part})" for part in parts)
 
 
 def _within(start: datetime, end: datetime) -> str:

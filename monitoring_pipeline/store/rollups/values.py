@@ -16,7 +16,7 @@ from monitoring_pipeline.store.rollups import sketch
 from monitoring_pipeline.store.rollups.levels import DAY, Level
 from monitoring_pipeline.store.warehouse import literal
 
-__all__ = ["COLUMNS", "EXACT", "LOOK_BACK", "SERIES", "SUMMED", "fences", "from_days", "from_points", "whole"]
+__all__ = ["COLUMNS", "EXACT", "LOOK_BACK", "SERIES", "SUMMED", "fences", "from_points", "merged", "whole"]
 
 # Built from names and escaped literals of our own only.
 # ruff: noqa: S608
@@ -57,7 +57,7 @@ def fences(days: str, day: datetime, keys: str) -> str:
     """
 
 
-def from_points(level: Level, points: str, limits: str, keys: str) -> str:
+def from_points(level: Level, points: str, limits: str, keys: str, *, quantiles: bool = True) -> str:
     """A query for the buckets of a level up to days: the keys, `bucket`, the figures; of days also the sketch.
 
     `points` is a query with the keys, `time` and `value`; `limits` one of `fences`.
@@ -73,11 +73,12 @@ def from_points(level: Level, points: str, limits: str, keys: str) -> str:
                     THEN (count(*) FILTER (value < low OR value > high))::UINTEGER END AS outliers
         FROM placed LEFT JOIN ({limits}) USING ({keys}) GROUP BY {group}
     """
+    placed = f"SELECT {keys}, time, value, date_trunc('{level.name}', time) AS bucket FROM ({points})"
+    if not quantiles:
+        return f"WITH placed AS ({placed}) {simple}"
     # Quantiles cost more than all the rest: they are made only where there is more than one point.
     return f"""
-        WITH placed AS MATERIALIZED (
-            SELECT {keys}, time, value, date_trunc('{level.name}', time) AS bucket FROM ({points})
-        ), simple AS MATERIALIZED ({simple}),
+        WITH placed AS MATERIALIZED ({placed}), simple AS MATERIALIZED ({simple}),
         ranked AS (
             SELECT {group}, quantile_cont(value, [{shares}]) AS quantiles
             FROM placed SEMI JOIN (FROM simple WHERE count > 1) USING ({group}) GROUP BY {group}
@@ -87,29 +88,29 @@ def from_points(level: Level, points: str, limits: str, keys: str) -> str:
     """
 
 
-def from_days(days: str, keys: str, bucket: str = "date_trunc('week', bucket)", *, quantiles: bool = True) -> str:
+def merged(days: str, keys: str, bucket: str = "date_trunc('week', bucket)", *, quantiles: bool = True) -> str:
     """A query that merges whole day buckets into those of an expression: weeks, if nothing else is said.
 
     Counts, sums and extremes are exact, quantiles those of the merged sketches.
     """
     group = f"{keys}, bucket"
+    placed = f"SELECT * REPLACE ({bucket} AS bucket), bucket AS day FROM ({days})"
     simple = f"""
         SELECT {group}, sum(count)::UBIGINT AS count, sum(sum) AS sum, min(min) AS min, max(max) AS max,
                arg_min(earliest, day) AS earliest, arg_max(latest, day) AS latest, sum(outliers)::UBIGINT AS outliers
-        FROM placed GROUP BY {group}
+        FROM ({placed}) GROUP BY {group}
     """
-    placed = f"WITH placed AS MATERIALIZED (SELECT * REPLACE ({bucket} AS bucket), bucket AS day FROM ({days}))"
     if not quantiles:
-        return f"{placed} {simple}"
+        return simple
     entries = f"""
         SELECT {group}, entry.key AS code, entry.value AS n
-        FROM (SELECT {group}, unnest(map_entries(sketch)) AS entry FROM placed)
+        FROM (SELECT {group}, unnest(map_entries(sketch)) AS entry FROM ({placed}))
     """
     inside = ", ".join(f"greatest(least({name}, max), min) AS {name}" for name in sketch.QUANTILES)
     return f"""
-        {placed}, simple AS ({simple}), ranked AS ({sketch.quantiles(entries, group)})
         SELECT simple.*, sketch, {inside}
-        FROM simple LEFT JOIN ranked ON {_same("simple", "ranked", group)}
+        FROM ({simple}) AS simple LEFT JOIN ({sketch.quantiles(entries, group)}) AS ranked
+          ON {_same("simple", "ranked", group)}
     """
 
 

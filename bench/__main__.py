@@ -18,6 +18,7 @@ NAMES = (
     "status",
     "history",
     "rollups",
+    "sla",
     "rules",
     "deliveries",
     "alerting",

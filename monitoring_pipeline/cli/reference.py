@@ -105,9 +105,9 @@ SHAPES: Mapping[str, Mapping[str, str]] = {
         "made": "when",
         "complete": "whether the period was over",
         "sections": (
-            "availability, promises, alerts, response, quality, events, collection, watching; of each: title, text, "
-            "absent (why there is nothing, or null), facts (name, unit, value, before), tables (title, columns (name, "
-            "unit), rows, left_out)"
+            "availability, promises, alerts, response, quality, events, outlook, collection, watching; of each: title, "
+            "text, absent (why there is nothing, or null), facts (name, unit, value, before), tables (title, columns "
+            "(name, unit), rows, left_out)"
         ),
     },
     "sources check": {

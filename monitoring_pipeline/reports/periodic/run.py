@@ -20,6 +20,7 @@ from monitoring_pipeline.reports.periodic.sections import (
     availability,
     collection,
     events,
+    outlook,
     promises,
     quality,
     response,
@@ -43,6 +44,7 @@ SECTIONS: Mapping[str, SectionMaker] = {
     "response": response,
     "quality": quality,
     "events": events,
+    "outlook": outlook,
     "collection": collection,
     "watching": watching,
 }

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from datetime import timedelta
 from html.parser import HTMLParser
 
 import pytest
@@ -93,6 +94,26 @@ def test_before_anything_happened_every_section_says_so(lived: Monitoring):
     for name in ("availability", "response", "quality", "events", "collection"):
         assert early.sections[name].absent, name
     assert to_html(early).count("<h2") == len(run.SECTIONS)
+
+
+def test_the_outlook_is_what_was_computed_last_before_the_end(lived: Monitoring):
+    from monitoring_pipeline.store.outlook import results
+    from monitoring_pipeline.store.warehouse import open_warehouse
+
+    series = {"check_id": "web", "metric": "used_percent", "unit": "%", "tags": "{}"}
+    reach = {
+        **series, "limit_value": 90.0, "above": True, "why": "full", "state": "reaches", "now": 71.0,
+        "horizon_h": 2160.0, "earliest_h": 48.0, "likely_h": 72.0, "latest_h": 96.0, "chance": 0.9, "per_day": 6.0,
+        "resets": 0,
+    }  # fmt: skip
+    with open_warehouse(lived.config.stores.warehouse, NOW) as warehouse:
+        for days, source in ((1, "bad"), (2, "good")):
+            results.put(warehouse, NOW - timedelta(days=days), {"capacity": [{"source": source, **reach}]})
+    lived.publish_history()
+    section = lived.reporting.make(lived.reporting.period("day")).sections["outlook"]
+    assert section.text == "The first limit that comes closer is that of bad / used_percent."
+    assert section.tables[0].rows == [["bad / used_percent", 90.0, 71.0, 172800.0, 259200.0, 90.0]]
+    assert lived.reporting.make(lived.reporting.period("day"), source="good").sections["outlook"].absent
 
 
 def test_one_broken_section_costs_no_other(lived: Monitoring, monkeypatch: pytest.MonkeyPatch):

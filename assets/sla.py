@@ -132,22 +132,17 @@ def budget_table(found: Sequence[Standing]) -> str:
 
 
 def _cells(standing: Standing) -> Iterator[str]:
-    from monitoring_pipeline.reports.sla import subject_name
+    from monitoring_pipeline.reports.sla import percent_text, subject_name
 
     account = standing.account
     yield standing.promise.objective
     yield subject_name(standing.promise).replace("|", "\\|")
     yield standing.period.name
-    yield _percent(account.attained)
-    yield _percent(account.at_least)
-    yield _percent(standing.pair.measured.attained)
+    yield percent_text(account.attained)
+    yield percent_text(account.at_least)
+    yield percent_text(standing.pair.measured.attained)
     yield f"{standing.promise.spec.target:g} %"
     yield "" if standing.budget.left_share is None else f"{standing.budget.left_share:.0%}"
-
-
-def _percent(share: float | None) -> str:
-    """Rounded down: 99.9996 % is not 100 %."""
-    return "unknown" if share is None else f"{int(share * 1_000_000) / 10_000:.3f} %"
 
 
 def _plot(found: Sequence[Standing]) -> str:

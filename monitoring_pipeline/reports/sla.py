@@ -5,6 +5,7 @@ Both figures are always told: what was measured, and what it is after the correc
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ __all__ = [
     "account_document",
     "entry_document",
     "forecast_sentence",
+    "percent_text",
     "reliability_document",
     "reliability_view",
     "standing_document",
@@ -90,6 +92,14 @@ def forecast_sentence(standing: Standing, moment: str) -> str:
     if not moment:
         return f"the budget {name} lasts"
     return f"at the rate of the last {format_duration(standing.pace)} the budget {name} is gone on {moment}"
+
+
+def percent_text(share: float | None) -> str:
+    """A share for people, rounded down: 99.9996 % is not 100 %, and a promise that was missed does not look kept."""
+    if share is None:
+        return "unknown"
+    # What a decimal fraction loses in binary must not cost it its last digit.
+    return "100 %" if share >= 1 else f"{math.floor(share * 100_000 + 1e-7) / 1000:.3f} %"
 
 
 # -- documents ---------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from monitoring_pipeline.analysis.sla.evidence import Pair
 from monitoring_pipeline.analysis.sla.parts import Part
 from monitoring_pipeline.analysis.sla.periods import Period, period_at
 from monitoring_pipeline.analysis.sla.standing import Standing
-from monitoring_pipeline.reports.sla import forecast_sentence, standing_document, subject_name
+from monitoring_pipeline.reports.sla import forecast_sentence, percent_text, standing_document, subject_name
 from monitoring_pipeline.reports.sla_plot import budget_line, standings_png
 
 MAY = datetime(2026, 5, 1, tzinfo=UTC)
@@ -70,6 +70,15 @@ def test_seconds_and_percent_in_documents() -> None:
     }  # fmt: skip
     assert found["budget"]["allowed"] == pytest.approx(0.01 * 30 * 86400)
     assert found["burn"] == {"5m": None, "30m": None, "1h": 4.1667, "6h": None, "3d": 4.1667}
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(None, "unknown"), (1.0, "100 %"), (0.999996, "99.999 %"), (0.999, "99.900 %"), (0.0, "0.000 %"),
+     *((number / 100_000, f"{number / 1000:.3f} %") for number in (397, 399, 401, 785, 57_000, 99_999))],
+)  # fmt: skip
+def test_percent_is_rounded_down(share: float | None, text: str) -> None:
+    assert percent_text(share) == text
 
 
 def test_names_of_subjects() -> None:

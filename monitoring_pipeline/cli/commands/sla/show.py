@@ -193,8 +193,9 @@ def _burn(standing: Standing) -> Text:
 
 
 def _percent(share: float | None) -> str:
-    """Rounded down: 99.9996 % is not 100 %."""
-    return "unknown" if share is None else f"{int(share * 1_000_000) / 10_000:.3f} %" if share < 1 else "100 %"
+    from monitoring_pipeline.reports.sla import percent_text
+
+    return percent_text(share)
 
 
 def _sentence(standing: Standing) -> str:

@@ -16,27 +16,48 @@ from monitoring_pipeline.analysis.series import SeriesKey
 from monitoring_pipeline.analysis.spec import LimitSpec
 from monitoring_pipeline.checks.check import BoundCheck
 
-__all__ = ["Limited", "limits_of_checks", "limits_of_specs", "nearest_limit"]
+__all__ = ["Limited", "Limits", "limits_of_checks", "limits_of_specs"]
 
 _PLAIN = re.compile(r"([A-Za-z_][\w.-]*)\s*(<=|>=|<|>)\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)")
 
 
 @dataclass(frozen=True, slots=True)
 class Limited:
-    """A limit on the series of these sources, checks and metrics; `*` stands for anything."""
+    """A limit on the series of these sources, checks and metrics; `*` and `?` stand for anything."""
 
     source: str
     check: str
     metric: str
     limit: Limit
 
+    @property
+    def exact(self) -> bool:
+        """Whether it names one source, check and metric."""
+        return not any(sign in part for part in (self.source, self.check, self.metric) for sign in "*?[")
+
     def fits(self, key: SeriesKey) -> bool:
         """Whether a series is meant."""
         return (
             fnmatchcase(key.source, self.source)
-            and (self.check == "*" or fnmatchcase(key.check, self.check))
+            and fnmatchcase(key.check, self.check)
             and fnmatchcase(key.metric, self.metric)
         )
+
+
+class Limits:
+    """All limits: `of` a series is the first that means it. Those with wildcards come before those without."""
+
+    def __init__(self, limited: Sequence[Limited] = ()) -> None:
+        self._patterns = [each for each in limited if not each.exact]
+        self._exact: dict[tuple[str, str, str], Limit] = {}
+        for each in limited:
+            if each.exact:
+                self._exact.setdefault((each.source, each.check, each.metric), each.limit)
+
+    def of(self, key: SeriesKey) -> Limit | None:
+        """The limit of a series, if it has one."""
+        found = next((each.limit for each in self._patterns if each.fits(key)), None)
+        return found or self._exact.get((key.source, key.check, key.metric))
 
 
 def limits_of_checks(checks: Sequence[BoundCheck]) -> list[Limited]:
@@ -59,8 +80,3 @@ def limits_of_specs(specs: Sequence[LimitSpec]) -> list[Limited]:
         Limited(spec.source, spec.check, spec.metric, Limit(spec.value, spec.below is None, "analysis.limits"))
         for spec in specs
     ]
-
-
-def nearest_limit(limits: Sequence[Limited], key: SeriesKey) -> Limit | None:
-    """The limit of a series: the first that means it. `analysis.limits` come before those of checks."""
-    return next((each.limit for each in limits if each.fits(key)), None)

@@ -15,7 +15,7 @@ import numpy as np
 
 from monitoring_pipeline.analysis.capacity import Limit, Reach, time_to
 from monitoring_pipeline.analysis.forecast import Forecast, forecast
-from monitoring_pipeline.analysis.limits import Limited, nearest_limit
+from monitoring_pipeline.analysis.limits import Limits
 from monitoring_pipeline.analysis.patterns.find import Known, find_patterns
 from monitoring_pipeline.analysis.patterns.pattern import Failures, Pattern, PatternKind
 from monitoring_pipeline.analysis.performance import Counted, Performance, benchmark
@@ -30,7 +30,19 @@ from monitoring_pipeline.store.outlook import inputs
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["HORIZONS", "Daily", "Hourly", "Scope", "daily", "hourly", "of_source", "reaches_of", "step_for"]
+__all__ = [
+    "HORIZONS",
+    "Daily",
+    "Hourly",
+    "Scope",
+    "daily",
+    "hourly",
+    "of_source",
+    "reaches_of",
+    "read_everything",
+    "read_failures",
+    "step_for",
+]
 
 T = TypeVar("T")
 _HOUR = timedelta(hours=1)
@@ -50,7 +62,7 @@ class Scope:
     weights: Mapping[str, float] = field(default_factory=dict)
     depends_on: Mapping[str, Sequence[str]] = field(default_factory=dict)
     intervals: Mapping[str, timedelta] = field(default_factory=dict)
-    limits: Sequence[Limited] = ()
+    limits: Limits = field(default_factory=Limits)
     zone: tzinfo = UTC
     max_series: int = 20_000
 
@@ -99,9 +111,9 @@ def of_source(
     return _grid(points, since, step, (until - since) // step)
 
 
-def reaches_of(grid: Grid, limits: Sequence[Limited], only: Limit | None = None) -> list[Reach]:
+def reaches_of(grid: Grid, limits: Limits, only: Limit | None = None) -> list[Reach]:
     """When the series that have a limit reach it; with `only` all of them and that one limit."""
-    found = [(row, only or nearest_limit(limits, key)) for row, key in enumerate(grid.keys)]
+    found = [(row, only or limits.of(key)) for row, key in enumerate(grid.keys)]
     limited = [(row, limit) for row, limit in found if limit is not None]
     return time_to(grid.pick([row for row, _ in limited]), [limit for _, limit in limited]) if limited else []
 
@@ -111,8 +123,8 @@ def daily(connection: DuckDBPyConnection, scope: Scope, now: datetime) -> Daily:
 
     Needs the views `samples`, `results`, `gaps` and `status_changes`, four weeks back.
     """
-    grid = _everything(connection, scope, now)
-    failures = _failures(connection, scope, grid.start, grid.end)
+    grid = read_everything(connection, scope, now)
+    failures = read_failures(connection, scope, grid.start, grid.end)
     known = Known(scope.zone, scope.intervals, scope.depends_on)
     middle = grid.end - _NOW_H * _HOUR
     counts = inputs.read_counts(connection, grid.start, middle, grid.end)
@@ -128,7 +140,7 @@ def hourly(connection: DuckDBPyConnection, scope: Scope, now: datetime, patterns
 
     Needs the views `samples` and `status_changes`, four weeks back.
     """
-    grid = _everything(connection, scope, now)
+    grid = read_everything(connection, scope, now)
     reaches = reaches_of(grid, scope.limits)
     strange = strangeness(grid)
     fleet = _fleet(connection, scope, strange, patterns)
@@ -142,7 +154,7 @@ def hourly(connection: DuckDBPyConnection, scope: Scope, now: datetime, patterns
 # -- reading -----------------------------------------------------------------------------------------
 
 
-def _everything(connection: DuckDBPyConnection, scope: Scope, now: datetime) -> Grid:
+def read_everything(connection: DuckDBPyConnection, scope: Scope, now: datetime) -> Grid:
     """Hours of all series, from rollups; those mix what tags tell apart, so metrics with tags come from samples."""
     until = _floor(now, _HOUR)
     since, steps = until - _WINDOW, _WINDOW // _HOUR
@@ -158,7 +170,8 @@ def _everything(connection: DuckDBPyConnection, scope: Scope, now: datetime) -> 
     return whole.pick(range(min(len(whole.keys), scope.max_series)))
 
 
-def _failures(connection: DuckDBPyConnection, scope: Scope, since: datetime, until: datetime) -> Failures:
+def read_failures(connection: DuckDBPyConnection, scope: Scope, since: datetime, until: datetime) -> Failures:
+    """When each source became critical. Needs the view `status_changes`."""
     onsets: dict[str, list[int]] = {source: [] for source in scope.sources}
     first = to_us(since)
     for source, moment, after in inputs.read_changes(connection, since, until):

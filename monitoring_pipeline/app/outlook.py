@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from monitoring_pipeline.errors import NotFound
 
 if TYPE_CHECKING:
-    from monitoring_pipeline.analysis.limits import Limited
+    from monitoring_pipeline.analysis.limits import Limits
     from monitoring_pipeline.analysis.outlook import Daily, Hourly, Scope
     from monitoring_pipeline.analysis.series import Grid
     from monitoring_pipeline.app.monitoring import Monitoring
@@ -56,12 +56,12 @@ class Outlook:
         return forecasts_document(grid, made, reaches_of(grid, self.limits))
 
     @property
-    def limits(self) -> list[Limited]:
+    def limits(self) -> Limits:
         """The limits of series: those of `analysis.limits` first, then the critical conditions of checks."""
-        from monitoring_pipeline.analysis.limits import limits_of_checks, limits_of_specs
+        from monitoring_pipeline.analysis.limits import Limits, limits_of_checks, limits_of_specs
 
         config = self._monitoring.config
-        return [*limits_of_specs(config.analysis.limits), *limits_of_checks(config.checks)]
+        return Limits([*limits_of_specs(config.analysis.limits), *limits_of_checks(config.checks)])
 
     # -- all together --------------------------------------------------------------------------------
 

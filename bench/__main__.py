@@ -22,6 +22,9 @@ NAMES = (
     "rules",
     "deliveries",
     "alerting",
+    "forecast",
+    "prediction",
+    "outlook",
     "peers",
 )
 """One after the other, so that each has the machine alone."""

@@ -72,6 +72,15 @@ def test_the_configuration_of_the_page_on_collectors_loads(tmp_path: Path) -> No
     assert config.warnings == ()
 
 
+def test_the_configuration_of_the_page_on_trends_loads(tmp_path: Path) -> None:
+    limits, rules = blocks(ROOT / "docs" / "trends.md", "yaml")
+    (tmp_path / "monitoring.yaml").write_text(EVERYTHING + limits + rules)
+    config = load_config(tmp_path / "monitoring.yaml", environ={})
+    assert [limit.value for limit in config.analysis.limits] == [1e10, 1e5]
+    assert [rule.id for rule in config.alerting.rules] == ["disk-full-soon", "about-to-fail"]
+    assert config.warnings == ()
+
+
 EVERYTHING = """\
 sources:
   - {id: orders-db, component: data, tags: [dc1, prod], checks: [{kind: tcp, host: db.example.com, port: 5432}]}

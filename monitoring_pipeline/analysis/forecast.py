@@ -24,7 +24,7 @@ from monitoring_pipeline.analysis.series import Floats, Grid, SeriesKey, mean, m
 
 __all__ = ["Bounds", "Forecast", "bounds_of", "forecast"]
 
-_ORIGINS, _REFITS = 16, 4
+_ORIGINS, _REFITS, _ROWS = 16, 4, 500
 _LEAST_DAYS, _LEAST_VALUES = 3, 48
 _HALF_LIVES_H = (2.0, 12.0, 72.0)
 _SLOPE_DAYS = (7, 28)
@@ -78,23 +78,29 @@ def forecast(
     grid: Grid, horizon: int, *, level: float = 0.9, extra: Mapping[str, Forecaster] | None = None
 ) -> list[Forecast]:
     """Forecasts `horizon` steps beyond the grid, for every series, in its order."""
-    names = [*NAMES, *(extra or {})]
+    found: list[Forecast] = []
+    for first in range(0, len(grid.keys), _ROWS):  # what is tried takes room: horizon x forecasters x moments each
+        rows = range(first, min(first + _ROWS, len(grid.keys)))
+        found += _forecast(grid.pick(rows), horizon, level, extra or {})
+    return found
+
+
+def _forecast(grid: Grid, horizon: int, level: float, extra: Mapping[str, Forecaster]) -> list[Forecast]:
+    names = [*NAMES, *extra]
     empty = np.full((len(grid.keys), horizon), np.nan)
-    if not grid.keys:
-        return []
     if grid.steps < _LEAST_DAYS * grid.per_day:
         return list(_collected(grid, (empty, empty, empty), level, None, names))
     logs = _skewed(grid.values)
     worked = Grid(grid.keys, grid.start, grid.step, _logged(grid.values, logs))
     origins = _origins(grid.steps, horizon, grid.per_day)
-    tried = list(_tried(worked, origins, horizon, extra or {}))
+    tried = list(_tried(worked, origins, horizon, extra))
     errors = np.stack([_missed(worked.values, made, origin) for origin, made in zip(origins, tried, strict=True)])
     buckets = _buckets(horizon)
     weights = _weights(errors, buckets)
     missed = np.einsum("oncb,ncb->onb", np.nan_to_num(errors), weights)
     missed[np.all(np.isnan(errors), axis=2)] = np.nan
     # The last one with all there is.
-    (now,) = _tried(worked, [grid.steps], horizon, extra or {})
+    (now,) = _tried(worked, [grid.steps], horizon, extra)
     point = np.einsum("ncb,ncb->nb", now, weights)
     half = np.maximum(_half_widths(missed, buckets, level), 1e-9 * np.abs(point))
     bands = [_bounded(_unlogged(values, logs), grid) for values in (point, point - half, point + half)]

@@ -31,7 +31,7 @@ PERIODS = tuple(
     timedelta(minutes=minutes) for minutes in (10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440, 10080)
 )
 _LEAST_CYCLES, _LEAST_SHARE = 5, 0.5
-_SURE = 1e-3
+_SURE, _HOPEFUL = 1e-3, 0.05
 _DAY, _WEEK = timedelta(days=1), timedelta(days=7)
 _WEEKDAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
 _MONDAY_US = 4 * 86_400_000_000
@@ -56,7 +56,7 @@ def find_periodic(failures: Failures, zone: tzinfo, intervals: Mapping[str, time
         wall = _wall(moments, zone)
         usable = [each for each in PERIODS if each >= 4 * intervals.get(source, timedelta(minutes=1))]
         signs = [*_phases(wall, usable), *_cells(wall)]
-        if signs:
+        if signs and min(sign.p_value for sign in signs) <= _HOPEFUL:
             found.append(_pattern(source, moments, _clearest(signs)))
     return found
 
@@ -108,6 +108,9 @@ def _phases(wall: Moments, periods: list[timedelta]) -> Iterator[_Sign]:
         z = float(x.sum() ** 2 + y.sum() ** 2) / weight if weight else 0.0
         m = len(cycles)
         p = math.exp(-z) * (1 + (2 * z - z**2) / (4 * m)) if z < 2 else math.exp(-z)
+        p = min(1.0, p * len(PERIODS) * 2)
+        if p > _HOPEFUL:
+            continue
         direction = math.atan2(float(y.sum()), float(x.sum()))
         # The middle of them rather than their mean: the few that came by chance must not turn it.
         direction += float(np.median((angle - direction + np.pi) % (2 * np.pi) - np.pi))
@@ -119,7 +122,7 @@ def _phases(wall: Moments, periods: list[timedelta]) -> Iterator[_Sign]:
             continue
         share = max(near / math.pi, 1e-3)
         at = timedelta(microseconds=round(direction / (2 * math.pi) * length))
-        yield _Sign(period, min(1.0, p * len(PERIODS) * 2), keeps, share * len(wall), _words(period, at))
+        yield _Sign(period, p, keeps, share * len(wall), _words(period, at))
 
 
 def _nearness(off: NDArray[np.float64]) -> float:

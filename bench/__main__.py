@@ -19,6 +19,7 @@ NAMES = (
     "history",
     "rollups",
     "sla",
+    "quality",
     "rules",
     "deliveries",
     "alerting",

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from monitoring_pipeline.quality.outcome import Examination, Finding, Profile
 from monitoring_pipeline.quality.profile import profile_of
 from monitoring_pipeline.quality.showing import Showing
 from monitoring_pipeline.quality.spec import SuiteSpec
+from monitoring_pipeline.quality.watch import Watch
 from monitoring_pipeline.reach.spec import NetworksSpec
 from monitoring_pipeline.records import Severity
 
@@ -55,37 +56,23 @@ def _guarded(order: Order, found: Examination, look: Callable[[Order, Examinatio
         return replace(found, problem=problem)
 
 
-class _Watch:
-    """Where the time goes."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def on(self, what: str) -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[what] = round(time.perf_counter() - began, 4)
-
-
 def _of_table(order: Order, found: Examination) -> Examination:
-    suite, watch = order.suite, _Watch()
+    suite, watch, cpu = order.suite, Watch(), time.process_time()
     assert suite.table is not None  # noqa: S101 - the caller looked
-    with tempfile.TemporaryDirectory(prefix="busta-quality-") as folder, watch.on("total"):
-        began = time.perf_counter()
-        with batch_of(suite.table, _wanted(order), Path(folder)) as batch:
-            watch.seconds["fetch"] = round(time.perf_counter() - began, 4)
-            with watch.on("profile"):
-                profile = _profile(suite, batch)
-            with watch.on("judge"):
-                findings = judge(suite.expectations, batch, Showing(frozenset(suite.masked), suite.sample_rows))
-            always = [_enough_rows(suite, batch), *_fresh_enough(suite, profile, order.now)]
-            return replace(
-                found, findings=(*found.findings, *always, *findings), rows=batch.rows, examined=batch.examined,
-                schema=_schema(suite, batch), profile=profile, seconds=watch.seconds,
-            )  # fmt: skip
+    with ExitStack() as stack:
+        stack.enter_context(watch.on("total"))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="busta-quality-"))
+        with watch.on("open"):
+            batch = stack.enter_context(batch_of(suite.table, _wanted(order), Path(folder)))
+        with watch.on("profile"):
+            profile = _profile(suite, batch)
+        findings = judge(suite.expectations, batch, Showing(frozenset(suite.masked), suite.sample_rows), watch)
+    watch.seconds["cpu"] = round(time.process_time() - cpu, 4)
+    always = [_enough_rows(suite, batch), *_fresh_enough(suite, profile, order.now)]
+    return replace(
+        found, findings=(*found.findings, *always, *findings), rows=batch.rows, examined=batch.examined,
+        schema=_schema(suite, batch), profile=profile, seconds=watch.seconds,
+    )  # fmt: skip
 
 
 def _wanted(order: Order) -> Wanted:

@@ -72,6 +72,8 @@ class Batch:
                 frame[name] = _without_masks(frame[name])
             elif self.types[name] in _HUGE:
                 self._keep_whole(frame, name)
+            else:
+                frame[name] = _widened(frame[name])
         return frame
 
     def _keep_whole(self, frame: DataFrame, name: str) -> None:
@@ -91,6 +93,17 @@ class Batch:
         names = [str(column[0]) for column in self.connection.description or ()]
         rows = [dict(zip(names, map(plain, row), strict=True)) for row in self.connection.fetchall()]
         return (counted[0] if counted else 0), rows
+
+
+def _widened(values: Series[Any]) -> Series[Any]:
+    """The values in the one width for which Great Expectations compares whole columns at once, not value by value."""
+    wide = {"i": "int64", "u": "int64", "f": "float64", "M": "datetime64[ns]"}.get(values.dtype.kind)
+    if wide is None or values.dtype in (wide, "uint64") or hasattr(values.dtype, "tz"):
+        return values
+    try:
+        return values.astype(wide)
+    except (ValueError, OverflowError):  # a moment before 1678 or after 2261
+        return values
 
 
 def _without_masks(values: Series[Any]) -> Series[Any]:

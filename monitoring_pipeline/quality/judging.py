@@ -18,6 +18,7 @@ from monitoring_pipeline.quality.expectation import ExpectationSpec
 from monitoring_pipeline.quality.fetch import BATCH, Batch
 from monitoring_pipeline.quality.outcome import Finding
 from monitoring_pipeline.quality.showing import Showing
+from monitoring_pipeline.quality.watch import Watch
 from monitoring_pipeline.records import Severity
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _TYPES = {
     "expect_column_type_to_be": "type_",
     "expect_column_values_to_be_in_type_list": "type_list",
 }
+_NOT_INSTALLED = "Great Expectations is not installed: pip install 'monitoring-pipeline[analysis]'"
 _ABOUT_NULLS = re.compile(r"null|to_exist")
 
 
@@ -52,10 +54,15 @@ def titles(expectations: Iterable[ExpectationSpec]) -> list[str]:
     return found
 
 
-def judge(expectations: Sequence[ExpectationSpec], batch: Batch, showing: Showing) -> list[Finding]:
+def judge(expectations: Sequence[ExpectationSpec], batch: Batch, showing: Showing, watch: Watch) -> list[Finding]:
     """One finding per expectation, in their order."""
-    court = _Court(expectations, batch, showing)
-    return [court.finding(number) for number in range(len(expectations))]
+    court = _Court(expectations, batch, showing, watch)
+    with watch.on("judge"):
+        court.judge_alone()
+    court.judge_shapes()
+    court.judge_values()
+    with watch.on("judge"):
+        return court.findings()
 
 
 @dataclass(slots=True)
@@ -70,26 +77,28 @@ class _Case:
 class _Court:
     """Judges all expectations over one batch: each frame is made once, and only with what is needed of it."""
 
-    def __init__(self, expectations: Sequence[ExpectationSpec], batch: Batch, showing: Showing) -> None:
-        self._batch, self._showing = batch, showing
+    def __init__(self, expectations: Sequence[ExpectationSpec], batch: Batch, showing: Showing, watch: Watch) -> None:
+        self._batch, self._showing, self._watch = batch, showing, watch
         names = titles(expectations)
         self._cases = [_Case(spec, name) for spec, name in zip(expectations, names, strict=True)]
         self._frame: DataFrame | None = None
-        for case in self._cases:
-            case.verdict = self._without_frame(case.spec)
-        self._judge_shapes()
-        self._judge_values()
 
-    def finding(self, number: int) -> Finding:
-        case = self._cases[number]
-        verdict = case.verdict or gx.Verdict(None, "it was not judged")
-        spec = case.spec
+    def findings(self) -> list[Finding]:
+        return [self._finding(case) for case in self._cases]
+
+    def _finding(self, case: _Case) -> Finding:
+        verdict, spec = case.verdict or gx.Verdict(None, "it was not judged"), case.spec
         told = self._showing.told(spec, verdict, self._frame)
         return Finding(
             name=case.name, type=spec.type, text=told.text, met=verdict.met, dimension=spec.about,
             severity=Severity(spec.severity), weight=spec.weight, share=told.share, columns=spec.columns,
             checked=told.checked, failed=told.failed, rows=told.rows,
         )  # fmt: skip
+
+    def judge_alone(self) -> None:
+        """What needs no frame: what cannot be judged at all, types, and SQL of the suite's own."""
+        for case in self._cases:
+            case.verdict = self._without_frame(case.spec)
 
     def _without_frame(self, spec: ExpectationSpec) -> gx.Verdict | None:
         if spec.of_shape or spec.of_count:
@@ -125,31 +134,49 @@ class _Court:
         figures = {"element_count": self._batch.examined, "unexpected_count": count, "rows": rows}
         return gx.Verdict(count == 0, result=figures)
 
-    def _judge_shapes(self) -> None:
+    def judge_shapes(self) -> None:
         """What is about the number of rows, or about which columns there are: no row is fetched for it."""
+        open_cases = [case for case in self._cases if case.verdict is None]
+        if not open_cases or not self._enter_library(open_cases):
+            return
         import pandas as pd
 
-        counts = [case for case in self._cases if case.verdict is None and case.spec.of_count]
-        self._hear(counts, pd.DataFrame(index=pd.RangeIndex(self._batch.rows)))
-        shapes = [case for case in self._cases if case.verdict is None and case.spec.of_shape]
-        self._hear(shapes, pd.DataFrame(columns=list(self._batch.schema)))
+        counts = pd.DataFrame(index=pd.RangeIndex(self._batch.rows))
+        self._hear([case for case in open_cases if case.spec.of_count], counts)
+        shapes = pd.DataFrame(columns=list(self._batch.schema))
+        self._hear([case for case in open_cases if case.spec.of_shape], shapes)
 
-    def _judge_values(self) -> None:
+    def judge_values(self) -> None:
+        """All others, on the columns that they name."""
         cases = [case for case in self._cases if case.verdict is None]
         if not cases:
             return
         wanted = columns_needed([case.spec for case in cases])
-        there = self._batch.types
-        self._frame = frame = self._batch.frame([name for name in there if wanted is None or name in wanted])
-        empty = {name for name in frame.columns if frame[name].isna().all()}
+        with self._watch.on("fetch"):
+            there = self._batch.types
+            self._frame = frame = self._batch.frame([name for name in there if wanted is None or name in wanted])
+        with self._watch.on("judge"):
+            empty = {name for name in frame.columns if frame[name].isna().all()}
         for case in cases:
             nothing = [name for name in case.spec.columns if name in empty]
             if nothing and not _ABOUT_NULLS.search(case.spec.type):
                 case.verdict = _nothing(f"no data: column {nothing[0]} has no value at all")
         self._hear([case for case in cases if case.verdict is None], frame)
 
+    def _enter_library(self, cases: Sequence[_Case]) -> bool:
+        """Whether what judges these is there; else they are unknown and the rest goes on."""
+        try:
+            with self._watch.on("start"):
+                gx.warm_up()
+        except ImportError:
+            for case in cases:
+                case.verdict = _nothing(_NOT_INSTALLED)
+            return False
+        return True
+
     def _hear(self, cases: Sequence[_Case], frame: DataFrame) -> None:
-        verdicts = gx.validate(frame, [case.spec for case in cases]) if cases else []
+        with self._watch.on("judge"):
+            verdicts = gx.validate(frame, [case.spec for case in cases]) if cases else []
         for case, verdict in zip(cases, verdicts, strict=True):
             case.verdict = _with_data(case.spec, verdict)
 

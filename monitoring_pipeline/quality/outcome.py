@@ -92,7 +92,9 @@ class Examination:
     `rows` is the exact number of rows, None when nobody could count them; `examined` is how many values
     were judged on, fewer where the table is sampled. `schema` maps all columns to their types, as the
     source calls them. `scores` and `metrics` are what a validator reported by itself. `problem` says why
-    nothing at all could be found out. `seconds` tells where the time went.
+    nothing at all could be found out. `seconds` tells where the time
+    went: `open` (to where rows can be counted), `profile`, `start` (importing what judges), `fetch` (rows into frames),
+    `judge` and `total`; `cpu` is that of all threads.
     """
 
     findings: tuple[Finding, ...] = ()

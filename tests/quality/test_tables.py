@@ -64,7 +64,7 @@ def sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         connection.execute(
             "CREATE TABLE orders (id INTEGER, price REAL, note TEXT, placed TIMESTAMP, paid BOOLEAN, mixed)"
         )
-        rows = [(*row, mixed) for row, mixed in zip(ROWS, (1, "two", None), strict=True)]
+        rows = [(*row, mixed) for row, mixed in zip(ROWS, (0, "two", None), strict=True)]
         connection.executemany("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?)", rows)
         connection.execute("CREATE TABLE void (id INTEGER)")
         numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20000) SELECT i FROM n"
@@ -76,7 +76,7 @@ def sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_sqlite_rows_have_the_types_of_their_values(opened: Any, sqlite_file: Path) -> None:
     batch = opened(kind="sqlite", path=sqlite_file, table="orders")
     assert plain([row[:5] for row in read(batch)]) == ROWS
-    assert [row[5] for row in read(batch)] == ["1", "two", None]
+    assert [row[5] for row in read(batch)] == ["0", "two", None]
     assert list(batch.types.values()) == ["BIGINT", "DOUBLE", "VARCHAR", "TIMESTAMP", "BOOLEAN", "VARCHAR"]
     assert batch.schema["placed"] == "TIMESTAMP"
     assert batch.schema["mixed"] == "ANY"

@@ -7,13 +7,12 @@ numbers, or texts where both mix; declared dates and times become such where all
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from monitoring_pipeline.quality.table import Desk, Opened, Table, identifier, quoted
+from monitoring_pipeline.quality.table import Desk, Opened, Table, identifier
 from monitoring_pipeline.quality.tables.naming import one_of_both, relation_of
 from monitoring_pipeline.reach.database import opened
 
@@ -47,15 +46,15 @@ class SqliteTable(Table):
         with opened(SecretStr(f"sqlite:///{self.path.absolute()}"), desk) as session:
             connection: Connection = session.connection
             declared = self._declared(connection, relation)
-            rows, columns = _columns(connection, relation, desk.pick(list(declared)))
-            part = (
-                f" WHERE abs(random() / 9223372036854775808.0) < {desk.max_rows / rows}" if rows > desk.max_rows else ""
-            )
-            selected = ", ".join(column.selected for column in columns)
+            (rows,) = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()  # noqa: S608 - quoted names
+            share = desk.max_rows / rows if rows > desk.max_rows else 1.0
+            part = f" WHERE abs(random() / 9223372036854775808.0) < {share}" if share < 1 else ""
+            names = desk.pick(list(declared))
+            selected = ", ".join(map(identifier, names))
             cursor = connection.execute(f"SELECT {selected} FROM {relation}{part}")  # noqa: S608 - quoted names
-            _take(desk, cursor, columns)
+            _take(desk, cursor, names)
         schema = {name: declared[name] or "ANY" for name in declared}
-        return Opened(_typed(desk, columns, declared), rows, schema)
+        return Opened(_typed(desk, names, declared), rows, schema)
 
     def _declared(self, connection: Connection, relation: str) -> dict[str, str]:
         """Every column with the type it was declared with; a query's have none."""
@@ -67,66 +66,58 @@ class SqliteTable(Table):
         return {name: types.get(name, "") for name in names}
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    name: str
-    holds: str
-
-    @property
-    def selected(self) -> str:
-        name = identifier(self.name)
-        as_one = {"BIGINT": name, "DOUBLE": f"CAST({name} AS REAL)", "BLOB": f"hex({name})"}
-        return as_one.get(self.holds, f"CAST({name} AS TEXT)")
-
-
-def _columns(connection: Connection, relation: str, names: Sequence[str]) -> tuple[int, list[_Column]]:
-    """How many rows there are, and what each column holds."""
-    kinds = ("integer", "real", "text", "blob")
-    sums = [f"total(typeof({identifier(name)}) = {quoted(kind)})" for name in names for kind in kinds]
-    row = connection.execute(f"SELECT count(*), {', '.join(sums)} FROM {relation}").fetchone()  # noqa: S608
-    found = []
-    for number, name in enumerate(names):
-        present = {kind for kind, count in zip(kinds, row[1 + 4 * number : 5 + 4 * number], strict=True) if count}
-        found.append(_Column(name, _holding(present)))
-    return row[0], found
-
-
-def _holding(present: set[str]) -> str:
-    if present == {"integer"}:
-        return "BIGINT"
-    if present and present <= {"integer", "real"}:
-        return "DOUBLE"
-    return "BLOB" if present == {"blob"} else "VARCHAR"
-
-
-def _take(desk: Desk, cursor: Cursor, columns: Sequence[_Column]) -> None:
-    """Moves the rows into the table `fetched`, page by page."""
+def _take(desk: Desk, cursor: Cursor, names: Sequence[str]) -> None:
+    """Moves the rows into the table `fetched`, page by page through Arrow."""
     import pyarrow as pa
 
-    arrow = {"BIGINT": pa.int64(), "DOUBLE": pa.float64()}
+    columns: list[list[Any]] = [[] for _ in names]
+    while page := cursor.fetchmany(_PAGE_ROWS):
+        for column, values in zip(columns, zip(*page, strict=True), strict=True):
+            column.append(_array(values))
     # By number: names of columns may differ in case alone.
-    fields = [pa.field(str(number), arrow.get(column.holds, pa.string())) for number, column in enumerate(columns)]
-    names = ", ".join(f'"{number}" AS {identifier(column.name)}' for number, column in enumerate(columns))
-    page, statement = cursor.fetchmany(_PAGE_ROWS), "CREATE TEMP TABLE fetched AS"
-    while page or statement.startswith("CREATE"):
-        values = zip(*page, strict=True) if page else ([] for _ in fields)
-        arrays = [pa.array(column, field.type) for column, field in zip(values, fields, strict=True)]
-        desk.connection.register("page", pa.Table.from_arrays(arrays, schema=pa.schema(fields)))
-        desk.connection.execute(f"{statement} SELECT {names} FROM page")  # noqa: S608 - quoted names
-        desk.connection.unregister("page")
-        page, statement = cursor.fetchmany(_PAGE_ROWS), "INSERT INTO fetched"
+    whole = pa.table({str(number): _joined(arrays) for number, arrays in enumerate(columns)})
+    selected = ", ".join(f'"{number}" AS {identifier(name)}' for number, name in enumerate(names))
+    desk.connection.register("pages", whole)
+    desk.connection.execute(f"CREATE TEMP TABLE fetched AS SELECT {selected} FROM pages")  # noqa: S608 - quoted names
+    desk.connection.unregister("pages")
 
 
-def _typed(desk: Desk, columns: Sequence[_Column], declared: Mapping[str, str]) -> str:
+def _array(values: Sequence[Any]) -> Any:
+    """One page of one column: whole numbers, numbers, or texts where other types mix."""
+    import pyarrow as pa
+
+    try:
+        found = pa.array(values)
+        if not pa.types.is_binary(found.type):
+            return found
+    except pa.ArrowException:
+        pass
+    return pa.array(
+        [value.hex() if isinstance(value, bytes) else value and str(value) for value in values], pa.string()
+    )
+
+
+def _joined(arrays: Sequence[Any]) -> Any:
+    """The pages of a column in the one type that can hold them all."""
+    import pyarrow as pa
+
+    types = {array.type for array in arrays} - {pa.null()}
+    if not types <= {pa.int64(), pa.float64()}:
+        kind = pa.string()
+    else:
+        kind = pa.float64() if pa.float64() in types else pa.int64() if types else pa.string()
+    return pa.chunked_array([array.cast(kind) for array in arrays], kind)
+
+
+def _typed(desk: Desk, names: Sequence[str], declared: Mapping[str, str]) -> str:
     """The relation with dates, times and truth values as such, where every value of the column is one."""
-    parts = []
-    for column in columns:
-        name, wanted = identifier(column.name), _DECLARED.get(declared[column.name].partition("(")[0])
-        if wanted is not None:
-            found = desk.connection.execute(
-                f"SELECT count({name}), count(TRY_CAST({name} AS {wanted})) FROM fetched"  # noqa: S608
-            ).fetchone()
-            parts.append(f"CAST({name} AS {wanted}) AS {name}" if found and found[0] == found[1] else name)
-        else:
-            parts.append(name)
-    return f"(SELECT {', '.join(parts)} FROM fetched)"  # noqa: S608
+    return f"(SELECT {', '.join(_as_declared(desk, name, declared[name]) for name in names)} FROM fetched)"  # noqa: S608
+
+
+def _as_declared(desk: Desk, name: str, declared: str) -> str:
+    column, wanted = identifier(name), _DECLARED.get(declared.partition("(")[0])
+    if wanted is None:
+        return column
+    query = f"SELECT count({column}), count(TRY_CAST({column} AS {wanted})) FROM fetched"  # noqa: S608 - quoted names
+    values, fitting = desk.connection.execute(query).fetchone() or (1, 0)
+    return f"CAST({column} AS {wanted}) AS {column}" if values == fitting else column

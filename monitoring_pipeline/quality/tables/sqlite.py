@@ -92,9 +92,13 @@ def _array(values: Sequence[Any]) -> Any:
             return found
     except pa.ArrowException:
         pass
-    return pa.array(
-        [value.hex() if isinstance(value, bytes) else value and str(value) for value in values], pa.string()
-    )
+    return pa.array([_text(value) for value in values], pa.string())
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _joined(arrays: Sequence[Any]) -> Any:

@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from math import isfinite
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from monitoring_pipeline.analysis.calendars import Calendar
-from monitoring_pipeline.analysis.scoring.scorer import Scorer
+from monitoring_pipeline.analysis.scoring.scorer import Normal, Scorer
 from monitoring_pipeline.clock import to_us
 
 __all__ = ["Baseline", "Slot", "band", "baseline_document", "baselines"]
@@ -45,17 +47,17 @@ def baselines(scorer: Scorer, now: datetime, source: str, metric: str | None = N
     numbers = scorer.roster.find(source, metric)
     if not numbers:
         return []
-    normal = scorer.normal(to_us(now))
-    found = [_baseline(scorer, normal, number) for number in numbers]
+    normal = scorer.normal(to_us(now), np.array(numbers))
+    found = [_baseline(scorer, normal, place, number) for place, number in enumerate(numbers)]
     return sorted(found, key=lambda each: (each.metric, each.check, json.dumps(dict(each.tags), sort_keys=True)))
 
 
-def _baseline(scorer: Scorer, normal: Any, number: int) -> Baseline:
+def _baseline(scorer: Scorer, normal: Normal, place: int, number: int) -> Baseline:
     name = scorer.roster.names[number]
-    learning = bool(normal.learning[number])
+    learning = bool(normal.learning[place])
     columns = (normal.low, normal.expected, normal.high)
     values = zip(
-        normal.weekday.tolist(), normal.hour.tolist(), *(each[:, number].tolist() for each in columns), strict=True
+        normal.weekday.tolist(), normal.hour.tolist(), *(each[:, place].tolist() for each in columns), strict=True
     )
     # Clocks that are set back show an hour twice: the first counts.
     slots = {(row[0], row[1]): Slot(*row) for row in reversed(list(values))}
@@ -70,8 +72,6 @@ def band(
     baseline: Baseline, calendar: Calendar, since: datetime, until: datetime
 ) -> list[tuple[datetime, float, float]]:
     """What is normal in each hour of a stretch of time: from when on, lowest and highest."""
-    import numpy as np
-
     known = {(slot.weekday, slot.hour): slot for slot in baseline.slots}
     hours = [since.replace(minute=0, second=0, microsecond=0)]
     while hours[-1] < until:

@@ -161,11 +161,19 @@ class Detector:
         holidays = np.array(sorted(self._calendar.holidays), dtype=np.int64)
         return {"zone": np.array(self._calendar.zone), "holidays": holidays, **self._memory.to_arrays()}
 
+    def part(self, index: NDArray[np.int64]) -> Detector:
+        """A detector of its own that knows what this one does of some series, numbered from 0 on."""
+        arrays = {name: array[:, index] if array.ndim == 2 else array for name, array in self.to_arrays().items()}
+        return Detector.from_arrays(arrays)
+
     @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Detector:
-        """The detector that `to_arrays` gave. Raises ValueError for the state of another version."""
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]], *, copy: bool = True) -> Detector:
+        """The detector that `to_arrays` gave; without `copy` it works in these very arrays.
+
+        Raises ValueError for the state of another version.
+        """
         detector = cls(Calendar(str(arrays["zone"]), frozenset(arrays["holidays"].tolist())))
-        detector._memory = Memory.from_arrays(arrays)
+        detector._memory = Memory.from_arrays(arrays, copy=copy)
         return detector
 
 

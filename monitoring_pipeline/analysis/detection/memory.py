@@ -137,14 +137,15 @@ class Memory:
         return {"names": np.array(ROWS), "rows": self._rows[:, : self.count], **tables}
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Memory:
-        """The memory that `to_arrays` gave. Raises ValueError for one of another layout."""
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]], *, copy: bool = True) -> Memory:
+        """The memory that `to_arrays` gave, a copy or in these very arrays. Raises ValueError for another layout."""
         if tuple(arrays["names"].tolist()) != ROWS:
             raise ValueError("these arrays were written by another version of the detector")
         memory = cls()
         memory.count = arrays["rows"].shape[1]
-        memory._rows = np.array(arrays["rows"], dtype=np.float64, order="C")
-        memory._tables = {name: np.array(arrays[f"table.{name}"], dtype=np.float64, order="C") for name in TABLES}
+        take = np.array if copy else np.asarray
+        memory._rows = take(arrays["rows"], dtype=np.float64, order="C")
+        memory._tables = {name: take(arrays[f"table.{name}"], dtype=np.float64, order="C") for name in TABLES}
         return memory
 
 

@@ -148,7 +148,7 @@ def _read(file: BinaryIO, data: bytearray | mmap.mmap) -> Checkpoint:
 
 
 def _write(file: BinaryIO, checkpoint: Checkpoint) -> None:
-    arrays = {name: np.asarray(array, order="C") for name, array in checkpoint.arrays.items()}
+    arrays = checkpoint.arrays
     head = {
         "format": _FORMAT, "store": checkpoint.store_id, "id": checkpoint.id, "event": checkpoint.event,
         "generation": checkpoint.generation, "arrays": list(_placed(arrays)),
@@ -158,7 +158,9 @@ def _write(file: BinaryIO, checkpoint: Checkpoint) -> None:
     file.write(line + b" " * (begin - len(line) - 1) + b"\n")
     for (_, _, _, offset), array in zip(_placed(arrays), arrays.values(), strict=True):
         file.seek(begin + offset)
-        file.write(array.reshape(-1).view(np.uint8).data)
+        # Row by row where there is spare room between them: a whole copy would be as large as all of it.
+        parts = (array,) if array.ndim != 2 or array.flags.c_contiguous else array
+        file.writelines(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data for part in parts)
     file.truncate(max(file.tell(), begin + 1))
 
 

@@ -17,6 +17,8 @@ __all__ = ["COMPUTED", "Name", "Roster", "Traits", "is_computed"]
 COMPUTED = ("anomaly.", "deviation.", "expected_low.", "expected_high.", "burn.", "trend.", "forecast.")
 """How the names of numbers begin that are conclusions of ours: scoring them would chase our own tail."""
 _NOT_SERIES = frozenset({"run_failures", "dead_letters", "run_failed", "asset_check_failed", "risk"})
+_PARTS = frozenset({"dns_ms", "connect_ms", "tls_ms", "first_byte_ms", "query_ms", "exit_code", "ttl", "overdue_s"})
+"""Parts of a response time and answers of programs: only scored where an entry of `analysis.series` names them."""
 _MOST_VARIANTS = 100
 
 
@@ -103,6 +105,8 @@ class Roster:
         spec = self.spec
         told = next((entry for entry in spec.series if entry.fits(name.source, name.check, name.metric)), None)
         if told is None:
+            if name.metric in _PARTS:
+                return None
             return Traits(metric_type(name.metric, unit), _factor(spec.sensitivity))
         if not told.enabled:
             return None

@@ -152,19 +152,22 @@ class Scorer:
         """How long before each point the one before it came, in microseconds; 0 for a first one."""
         return self._told.interval[tick.series]
 
-    def normal(self, now: int) -> Normal:
-        """What is normal for each series in each hour of the week after `now` (microseconds), as far as is known."""
-        count = len(self.roster)
-        copied = Detector.from_arrays({name: array.copy() for name, array in self._bank.to_arrays().items()})
+    def normal(self, now: int, numbers: Integers | None = None) -> Normal:
+        """What is normal in each hour of the week after `now` (microseconds), as far as is known.
+
+        Of some series, or of all: the columns are in their order.
+        """
+        chosen = np.arange(len(self.roster)) if numbers is None else numbers
+        bank, count = self._bank.part(chosen), len(chosen)
         index, nothing = np.arange(count), np.zeros(count, dtype=bool)
         first = now // HOUR_US * HOUR_US + HOUR_US + HOUR_US // 2
         hours = first + HOUR_US * np.arange(24 * 7, dtype=np.int64)
         values, found = np.zeros(count), []
         for moment in hours.tolist():
-            scored = copied.update(index, np.full(count, moment), values, nothing)
+            scored = bank.update(index, np.full(count, moment), values, nothing)
             values = np.where(np.isfinite(scored.expected), scored.expected, 0.0)
             found.append(np.stack([scored.low, scored.expected, scored.high]))
-        low, expected, high = np.stack(found, axis=1) if found else np.zeros((3, 0, count))
+        low, expected, high = np.stack(found, axis=1)
         slot, weekday = self._calendar.slots(hours, 24)
         return Normal(weekday, slot, low, expected, high, np.asarray(scored.learning))
 
@@ -282,14 +285,14 @@ class Scorer:
         return {**known, **told, **{f"bank.{name}": array for name, array in self._bank.to_arrays().items()}}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Takes what `to_arrays` gave, into a scorer that has met nothing yet."""
+        """Takes what `to_arrays` gave, into a scorer that has met nothing yet; it works in these very arrays."""
         self.roster.admit(_as_text(arrays["names"]))
         self._make_room()
         for each in fields(self._told):
             getattr(self._told, each.name)[: len(self.roster)] = arrays[f"told.{each.name}"]
         bank = {name.removeprefix("bank."): array for name, array in arrays.items() if name.startswith("bank.")}
         # Time zone and days off are those of now.
-        self._bank = Detector.from_arrays({**bank, **_calendar_arrays(self._calendar)})
+        self._bank = Detector.from_arrays({**bank, **_calendar_arrays(self._calendar)}, copy=False)
         self._tune()
         for source in json.loads(_as_text(arrays["paused"])):
             self.pause(source)

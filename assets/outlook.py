@@ -1,6 +1,7 @@
 """The outlook: trends, forecasts, patterns and performance each day, capacity and risks each hour."""
 
 import base64
+from collections.abc import Mapping
 
 import dagster as dg
 
@@ -26,7 +27,7 @@ __all__ = [
     description="Trends and forecasts of all metrics, patterns in failures, and how each component performs.",
 )
 def daily_outlook(monitoring: dg.ResourceParam[Monitoring]) -> dg.MaterializeResult[None]:
-    return dg.MaterializeResult(metadata=metadata_of(monitoring.outlook.refresh_daily()))
+    return _result(*monitoring.outlook.refresh_daily(), "performance of components")
 
 
 @dg.asset(
@@ -37,9 +38,12 @@ def daily_outlook(monitoring: dg.ResourceParam[Monitoring]) -> dg.MaterializeRes
     description="When limits will be reached, and how likely each source is to fail within an hour and a day.",
 )
 def risks(monitoring: dg.ResourceParam[Monitoring]) -> dg.MaterializeResult[None]:
-    kept, picture = monitoring.outlook.refresh_hourly()
-    image = dg.MetadataValue.md(f"![risks](data:image/png;base64,{base64.b64encode(picture).decode()})")
-    return dg.MaterializeResult(metadata=metadata_of(kept) | {"greatest risks": image})
+    return _result(*monitoring.outlook.refresh_hourly(), "greatest risks")
+
+
+def _result(rows: Mapping[str, int], picture: bytes, name: str) -> dg.MaterializeResult[None]:
+    image = dg.MetadataValue.md(f"![{name}](data:image/png;base64,{base64.b64encode(picture).decode()})")
+    return dg.MaterializeResult(metadata=metadata_of(rows) | {name: image})
 
 
 daily_outlook_job = dg.define_asset_job(

@@ -61,7 +61,7 @@ def _measure(folder: Path, options: argparse.Namespace) -> list[Row]:
         daily = _timed(rows, "daily: trends, forecasts, patterns, performance", monitoring.outlook.refresh_daily)
         monitoring.publish_history()
         hourly = _timed(rows, "hourly: capacity and risks", monitoring.outlook.refresh_hourly)
-        rows += [(f"rows of {name}", count, "") for name, count in (daily | hourly[0]).items()]
+        rows += [(f"rows of {name}", count, "") for name, count in (daily[0] | hourly[0]).items()]
         _timed(rows, "one source: reading and trends", lambda: find_trends(monitoring.outlook.grid("source-0007")))
         return rows + _parts(monitoring)
     finally:

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from monitoring_pipeline.analysis.decomposition import Decomposition
+    from monitoring_pipeline.analysis.performance import Performance
     from monitoring_pipeline.analysis.prediction.risk import Risk
 
-__all__ = ["decomposition_png", "forecasts_png", "risks_png", "trends_png"]
+__all__ = ["decomposition_png", "forecasts_png", "performance_png", "risks_png", "trends_png"]
 
 _WIDTH, _ROW, _DPI = 9.0, 2.1, 100
 _MOST_ROWS, _BARS = 12, 20
@@ -65,14 +66,14 @@ def forecasts_png(grid: Grid, made: Sequence[Forecast], limits: Mapping[SeriesKe
 
 def risks_png(risks: Sequence[Risk]) -> bytes:
     """The twenty greatest risks as bars."""
-    shown = sorted((each for each in risks if each.risk is not None), key=lambda each: -(each.risk or 0.0))[:_BARS]
-    figure, (axes,) = _figure(1, 0.8 + 0.22 * max(1, len(shown)))
-    names = [each.source for each in reversed(shown)]
-    axes.barh(range(len(shown)), [each.risk or 0.0 for each in reversed(shown)], color=_LINE)
-    axes.set_yticks(range(len(shown)), [name.replace("$", r"\$") for name in names], fontsize=8)
-    axes.set_xlim(0, 100)
-    axes.set_title("risk of failing within a day", fontsize=9, color=_INK, loc="left")
-    return _png(figure)
+    known = [(each.source, each.risk) for each in risks if each.risk is not None]
+    return _bars("risk of failing within a day", sorted(known, key=lambda each: -each[1]))
+
+
+def performance_png(performance: Sequence[Performance]) -> bytes:
+    """The twenty lowest scores of components as bars."""
+    known = [(each.component, each.score) for each in performance if each.score is not None]
+    return _bars("performance against the own baseline", sorted(known, key=lambda each: each[1]))
 
 
 def decomposition_png(parts: Decomposition) -> bytes:
@@ -85,6 +86,16 @@ def decomposition_png(parts: Decomposition) -> bytes:
     for at, (name, values) in zip(axes, rows.items(), strict=True):
         at.plot(_dates(parts.times()), values, color=_TREND, linewidth=0.9)
         _dress(at, f"{_name(parts.key)}: {name}", parts.key.unit)
+    return _png(figure)
+
+
+def _bars(title: str, values: Sequence[tuple[str, float]]) -> bytes:
+    shown = list(reversed(values[:_BARS]))
+    figure, (axes,) = _figure(1, 0.8 + 0.22 * max(1, len(shown)))
+    axes.barh(range(len(shown)), [value for _, value in shown], color=_LINE)
+    axes.set_yticks(range(len(shown)), [name.replace("$", r"\$") for name, _ in shown], fontsize=8)
+    axes.set_xlim(0, 100)
+    axes.set_title(title, fontsize=9, color=_INK, loc="left")
     return _png(figure)
 
 

@@ -105,14 +105,18 @@ class Outlook:
         with here.history(since=now - _BACK, tables=("samples", "status_changes")) as connection:
             return hourly(connection, self.scope, now, patterns)
 
-    def refresh_daily(self) -> dict[str, int]:
-        """Computes the day's results, keeps them in the warehouse and lets rules see the trends; rows per table."""
+    def refresh_daily(self) -> tuple[dict[str, int], bytes]:
+        """Computes the day's results, keeps them in the warehouse and lets rules see the trends.
+
+        Answers the rows per table, and a picture of how components perform.
+        """
         from monitoring_pipeline.analysis.outlook_rows import daily_rows, daily_samples
+        from monitoring_pipeline.analysis.pictures import performance_png
 
         now, found = self._monitoring.clock(), self.look_daily()
         kept = self._keep(now.replace(hour=0, minute=0, second=0, microsecond=0), daily_rows(found), now)
         self._monitoring.report(list(daily_samples(found, now)))
-        return kept
+        return kept, performance_png(found.performance)
 
     def refresh_hourly(self) -> tuple[dict[str, int], bytes]:
         """The same for capacity and risks of the hour; with a picture of the greatest risks."""

@@ -16,6 +16,7 @@ from monitoring_pipeline.analysis.outlook_rows import pattern_of, reach_of, reac
 from monitoring_pipeline.analysis.pictures import decomposition_png, forecasts_png, risks_png, trends_png
 from monitoring_pipeline.analysis.trends import Direction, find_trends
 from monitoring_pipeline.app import Monitoring
+from monitoring_pipeline.reports.alerts import AlertFilter
 from monitoring_pipeline.store.outlook import inputs, results
 from monitoring_pipeline.store.warehouse import open_warehouse
 from tests.outlook import open_at
@@ -123,8 +124,8 @@ def test_risks_say_what_they_are_made_of(hourly: Hourly):
 
 
 def test_what_is_kept_is_read_back_and_computing_again_replaces_it(own: Monitoring):
-    first = own.outlook.refresh_daily()
-    again = own.outlook.refresh_daily()
+    first, bars = own.outlook.refresh_daily()
+    again, _ = own.outlook.refresh_daily()
     own.publish_history()
     kept, picture = own.outlook.refresh_hourly()
     own.publish_history()
@@ -133,6 +134,7 @@ def test_what_is_kept_is_read_back_and_computing_again_replaces_it(own: Monitori
     assert first["trends"] == len(own.outlook.read("trends")[1])
     assert kept["capacity"] == len(own.outlook.read("capacity")[1])
     assert picture.startswith(PNG)
+    assert bars.startswith(PNG)
     patterns = [pattern_of(row) for row in own.outlook.read("patterns")[1]]
     assert {pattern.other for pattern in patterns} == {"", "api"}
     row = next(row for row in own.outlook.read("capacity", "files")[1] if row["tags"] == "{}")
@@ -195,3 +197,31 @@ def test_pictures_are_drawn(monitoring: Monitoring, hourly: Hourly):
     assert risks_png([]).startswith(PNG)
     assert parts is not None
     assert decomposition_png(parts).startswith(PNG)
+
+
+RULES = """
+rules:
+  - id: disk-full-soon
+    when:
+      kind: metric
+      metric: forecast.hours_to_threshold.disk_percent
+      operator: "<"
+      threshold: {warning: 336, critical: 24}
+      window: 3h
+"""
+
+
+def test_a_rule_tells_that_a_disk_will_be_full(outlook_history: tuple[Path, datetime], tmp_path: Path):
+    path, now = outlook_history
+    shutil.copytree(path.parent, tmp_path / "own")
+    config = tmp_path / "own" / path.name
+    config.write_text(config.read_text() + RULES)
+    with open_at(config, now) as monitoring:
+        monitoring.register()
+        monitoring.outlook.refresh_hourly()
+        alerts = monitoring.alerts(AlertFilter())
+
+    assert [(view.alert.rule, view.alert.source, view.alert.severity.value) for view in alerts] == [
+        ("disk-full-soon", "files", "warning")
+    ]
+    assert "forecast.hours_to_threshold.disk_percent" in alerts[0].alert.text

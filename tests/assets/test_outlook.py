@@ -18,4 +18,5 @@ def test_the_outlook_is_computed_and_kept(monitoring: Monitoring, instance: dg.D
     assert daily["performance"] == 2
     assert daily["trends"] == 0
     assert risks["risks"] == 4
+    assert "data:image/png;base64," in daily["performance of components"]
     assert "data:image/png;base64," in risks["greatest risks"]

@@ -29,6 +29,16 @@ def test_trends_of_a_source(run: Busta, here: Path, tmp_path: Path):
     assert run("sources", "trends", "nobody", path=here).exit_code != 0
 
 
+def test_a_series_is_taken_apart(run: Busta, here: Path, tmp_path: Path):
+    parts = tmp_path / "parts.png"
+
+    assert run("sources", "trends", "api", "--parts", str(parts), path=here).exit_code == 0
+    assert parts.read_bytes().startswith(PNG)
+    assert "choose with --metric" in run("sources", "trends", "files", "--parts", str(parts), path=here).stderr
+    assert "too little history" in run("sources", "trends", "quiet", "--parts", str(parts), path=here).stderr
+    assert "a picture needs a source" in run("sources", "trends", "--parts", str(parts), path=here).stderr
+
+
 def test_trends_of_everything(run: Busta, here: Path, outlook_kept: Path):
     assert "No trends are kept yet" in run("sources", "trends", path=here).stderr
     lines = run("sources", "trends", path=outlook_kept).stdout.splitlines()

@@ -22,7 +22,9 @@ __all__ = ["Points", "read_changes", "read_counts", "read_hours", "read_steps", 
 # Built from names and escaped literals of our own only.
 # ruff: noqa: S608
 
-_OURS = ("anomaly.", "deviation.", "burn.", "trend.", "forecast.", "risk")
+_OURS = (
+    "anomaly.", "deviation.", "expected_low.", "expected_high.", "burn.", "trend.", "forecast.", "risk",
+)  # fmt: skip
 _NOT_OURS = " AND ".join(f"NOT starts_with(metric, {literal(prefix)})" for prefix in _OURS)
 _LATELY = timedelta(hours=3)
 Series = tuple[str, str, str, str, str]

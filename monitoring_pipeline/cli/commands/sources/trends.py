@@ -30,9 +30,18 @@ _NONE = "No trends are kept yet: Dagster computes them once a day (`busta up`); 
     "--over", default="28d", show_default=True, metavar="DURATION", type=DURATION, help="How far to look back."
 )
 @click.option("--plot", metavar="FILE", type=click.Path(path_type=Path), help="Draw values and lines as a PNG too.")
+@click.option(
+    "--parts", metavar="FILE", type=click.Path(path_type=Path), help="Draw trend, seasons and rest of one metric."
+)
 @json_option
 def trends(
-    source_id: str | None, metrics: tuple[str, ...], over: timedelta, plot: Path | None, *, as_json: bool
+    source_id: str | None,
+    metrics: tuple[str, ...],
+    over: timedelta,
+    plot: Path | None,
+    parts: Path | None,
+    *,
+    as_json: bool,
 ) -> int:
     """Tells where metrics are heading: upward, downward, stable or volatile.
 
@@ -41,11 +50,12 @@ def trends(
     \b
     busta sources trends files                     everything it measures
     busta sources trends files --over 7d --plot trends.png
+    busta sources trends api --metric response_time_ms --parts parts.png
     busta sources trends                           all sources
     """
     if source_id is None:
-        if plot is not None:
-            raise click.UsageError("--plot needs a source")
+        if plot is not None or parts is not None:
+            raise click.UsageError("a picture needs a source")
         return _everything(as_json=as_json)
     from monitoring_pipeline.analysis.outlook_rows import trend_row
     from monitoring_pipeline.analysis.sentences import trend_in_words
@@ -55,11 +65,9 @@ def trends(
         source_named(monitoring.config, source_id)
         grid, found = _look(monitoring, source_id, metrics, over)
     if plot is not None:
-        from monitoring_pipeline.analysis.pictures import trends_png
-
-        if not found:
-            raise click.ClickException("there is nothing to draw")
-        plot.write_bytes(trends_png(grid, found))
+        _draw(grid, found, plot)
+    if parts is not None:
+        _draw_parts(grid, parts)
     if as_json:
         document = [{**trend_row(each), "text": trend_in_words(each)} for each in found]
         output.emit_json({"source": source_id, "since": grid.start, "until": grid.end, "trends": document})
@@ -73,6 +81,26 @@ def _look(monitoring: Monitoring, source: str, metrics: tuple[str, ...], over: t
 
     grid = monitoring.outlook.grid(source, over, metrics or None)
     return grid, find_trends(grid)
+
+
+def _draw(grid: Grid, found: list[Trend], path: Path) -> None:
+    from monitoring_pipeline.analysis.pictures import trends_png
+
+    if not found:
+        raise click.ClickException("there is nothing to draw")
+    path.write_bytes(trends_png(grid, found))
+
+
+def _draw_parts(grid: Grid, path: Path) -> None:
+    from monitoring_pipeline.analysis.decomposition import decompose
+    from monitoring_pipeline.analysis.pictures import decomposition_png
+
+    if len(grid.keys) != 1:
+        raise click.UsageError(f"--parts draws one series, these are {len(grid.keys)}: choose with --metric")
+    parts = decompose(grid)
+    if parts is None:
+        raise click.ClickException("there is too little history to take it apart")
+    path.write_bytes(decomposition_png(parts))
 
 
 def _print(source: str, found: list[Trend], over: timedelta) -> None:

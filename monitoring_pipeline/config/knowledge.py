@@ -43,6 +43,13 @@ class Knowledge:
             found.setdefault(spec.source, []).append(name)
         return found
 
+    def suites_by_source(self) -> dict[str, list[str]]:
+        """The names of suites, by the source they collect from."""
+        found: dict[str, list[str]] = {}
+        for name, spec in self.suites.items():
+            found.setdefault(spec.source, []).append(name)
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class _Sources:

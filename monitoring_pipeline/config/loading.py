@@ -128,6 +128,7 @@ class _Loading:
             {source.id: [check.check for check in source.checks] for source in built},
             self.unread,
             knowledge.collectors_by_source(),
+            knowledge.suites_by_source(),
         )
         owners = {each.id: node for each in built if isinstance(node := each.fields.values.get("owner"), Scalar)}
         check_subjects(alerting, self.document, census, owners, self.problems)

@@ -34,12 +34,13 @@ _DYNAMIC = frozenset({"python"})
 
 @dataclass(slots=True)
 class Census:
-    """Sources by what selectors look at, and what their checks and collectors (names by source) measure."""
+    """Sources by what selectors look at, and what their checks, collectors and suites (names by source) measure."""
 
     sources: Mapping[str, Source]
     checks: Mapping[str, Sequence[Check]]
     unread: Collection[str] = ()
     collectors: Mapping[str, Collection[str]] = field(default_factory=dict)
+    suites: Mapping[str, Collection[str]] = field(default_factory=dict)
     by: dict[str, dict[str, set[str]]] = field(default_factory=lambda: {name: {} for name in _SELECTED})
     _chosen: dict[Selector, frozenset[str]] = field(default_factory=dict)
     _metrics: dict[str, frozenset[str] | None] = field(default_factory=dict)
@@ -83,7 +84,8 @@ class Census:
         return self._metrics[source]
 
     def _measured(self, source: str) -> frozenset[str] | None:
-        if source not in self.sources or source in self.unread:
+        # Columns and validators give names to what suites measure.
+        if source not in self.sources or source in self.unread or source in self.suites:
             return None
         checks = self.checks.get(source, ())
         if any(check.kind in _DYNAMIC or not type(check).__module__.startswith(_OURS) for check in checks):
@@ -92,8 +94,9 @@ class Census:
         return frozenset((*reported, *(metric for check in checks for metric in type(check).metrics)))
 
     def checks_of(self, source: str) -> set[str]:
-        """What measures a source: ids of checks, names of collectors."""
-        return {*(check.id for check in self.checks.get(source, ())), *self.collectors.get(source, ())}
+        """What measures a source: ids of checks, names of collectors and suites."""
+        others = (*self.collectors.get(source, ()), *self.suites.get(source, ()))
+        return {*(check.id for check in self.checks.get(source, ())), *others}
 
 
 _OURS = f"{BoundCheck.__module__.partition('.')[0]}."

@@ -27,7 +27,7 @@ class SuiteSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     source: str = Field(description="Id of the source whose data it is.")
-    table: AnyTable | None = Field(None, description="Where the rows are; see the kinds of tables.")
+    table: AnyTable | None = Field(None, description="Where the rows are.")
     expectations: tuple[ExpectationSpec, ...] = Field((), description="What should be true.")
     validator: str | None = Field(
         None,

@@ -17,6 +17,7 @@ Why every reader sees each row exactly once, whatever loads, publishes and expir
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -64,13 +65,27 @@ def connect(
         connection.close()
 
 
-def open_published(path: Path) -> DuckDBPyConnection:
-    """The published warehouse alone, read-only: what a notebook opens. It may be held for days."""
+def open_published(path: Path | None = None) -> DuckDBPyConnection:
+    """The published warehouse alone, read-only: what a notebook opens. It may be held for days.
+
+    Without a path it is that of the folder $BUSTA_DIRECTORY, or of the nearest `.busta` from here upward. Raises
+    StoreError.
+    """
     import duckdb
 
+    path = path or _nearest() / "published" / "warehouse.duckdb"
     if not path.exists():
         raise StoreError(f"there is no published warehouse at {path} yet; the first publish creates it")
     return duckdb.connect(str(path), read_only=True)
+
+
+def _nearest() -> Path:
+    if "BUSTA_DIRECTORY" in os.environ:
+        return Path(os.environ["BUSTA_DIRECTORY"])
+    here = Path.cwd()
+    return next(
+        (folder / ".busta" for folder in (here, *here.parents) if (folder / ".busta").is_dir()), here / ".busta"
+    )
 
 
 def _open(

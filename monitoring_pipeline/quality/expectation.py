@@ -103,7 +103,7 @@ class ExpectationSpec(BaseModel):
     @property
     def words(self) -> str:
         """Its type in words: `values to not be null`."""
-        words = self.type
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", self.type.rpartition(":")[2]).lower()
         for prefix in _PREFIXES:
             words = words.removeprefix(prefix)
         return words.removesuffix("_expectation").replace("_", " ")

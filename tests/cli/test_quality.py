@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Busta, document
+from tests.cli.test_root import NEVER, loaded
 
 SUITES = """\
 suites:
@@ -85,3 +86,10 @@ def test_a_name_that_is_none(run: Busta) -> None:
     assert done.exit_code == 64
     assert "did you mean 'orders'?" in done.stderr
     assert "there is no source or suite 'ordres'" in run("quality", "show", "ordres").stderr
+
+
+@pytest.mark.parametrize("command", ["run", "show"])
+def test_what_judges_stays_in_a_process_of_its_own(suites: Path, command: str) -> None:
+    code, modules = loaded("--config", str(suites), "quality", command)
+    assert code in ("1", "2")
+    assert not modules.intersection(NEVER)

@@ -194,3 +194,15 @@ def test_the_catalogue_is_that_of_the_installed_library(examine: Examine) -> Non
     assert found.problem == ""
     assert [finding.name for finding in found.findings] == []
     assert found.metrics["types"] == len(catalogue())
+
+
+def test_an_expectation_of_ones_own(examine: Examine, database: Path) -> None:
+    suite = [
+        {"type": "tests.quality.own_expectations:ExpectPercent", "column": "id"},
+        {"type": "tests.quality.own_expectations:ExpectPercent", "column": "id", "max_value": ROWS},
+        {"type": "tests.quality.nowhere:ExpectPercent", "column": "id"},
+    ]
+    found = examine(table={"kind": "duckdb", "path": database, "table": "orders"}, expectations=suite)
+    assert [finding.met for finding in judged(found)] == [False, True, None]
+    assert "899 of 1,000 values fail" in judged(found)[0].text
+    assert "No module named" in judged(found)[2].text

@@ -179,8 +179,9 @@ def test_changes_begin_with_how_each_source_stood(monitoring: Monitoring):
     with monitoring.history(tables=("status_changes",)) as connection:
         found = inputs.read_changes(connection, now - timedelta(days=2), now)
 
-    assert [source for source, _, _ in found[:5]] == sorted({source for source, _, _ in found[:5]}) or len(found) >= 5
-    assert {source for source, _, _ in found} == {"files", "api", "shop", "nightly", "quiet"}
+    first = {source: after for source, _, after in reversed(found)}
+    assert first == dict.fromkeys(("files", "api", "shop", "nightly", "quiet"), "healthy")
+    assert [moment for _, moment, _ in found] == sorted(moment for _, moment, _ in found)
 
 
 def test_pictures_are_drawn(monitoring: Monitoring, hourly: Hourly):

@@ -88,7 +88,8 @@ def learn(fleet: Fleet, horizon: int) -> Model:
     skill = _skill(_sigmoid(_linear(first, x[late])), base[late], y[late], made)
     whole = _fit(x[_cases(y, _WARM_UP, fleet.hours)], y[_cases(y, _WARM_UP, fleet.hours)], horizon)
     used = skill.skill > 0
-    return Model(horizon, used, skill, float(shift[0] + shift[1] * whole[0]), shift[1] * whole[1], whole[2], whole[3])
+    intercept, weights = float(shift[0] + shift[1] * whole[0]), shift[1] * whole[1]
+    return Model(horizon, used, skill, intercept, weights, whole[2], whole[3], _ceiling(made, y[late]))
 
 
 def predict(model: Model, fleet: Fleet, columns: Sequence[int] = (-1,)) -> Floats:

@@ -29,6 +29,10 @@ _BATCH_ROWS = 20_000
 _BEATS_KEPT = 100
 _NEWEST_STAYS = {"quality_runs": ("source", "suite")}
 """Of these tables the newest row of each of these stays, however old: what comes next is compared with it."""
+_LASTING = {
+    "status_changes": """SELECT arg_max(id, ("at", id)) FROM status_changes WHERE "at" < {cutoff} GROUP BY source""",
+}
+"""What stays of old rows in the warehouse: a status holds until the next one, and some have held for years."""
 
 
 def expire_hot(
@@ -67,6 +71,8 @@ def expire_warehouse(warehouse_path: Path, retention: RetentionSpec, now: dateti
             with transaction(warehouse):
                 cutoff = keep_until(warehouse, name, now - kept[name])
                 old = f'DELETE FROM {name} WHERE "{column}" < {literal(cutoff)}'  # noqa: S608 - names of our own
+                if name in _LASTING:
+                    old += f" AND id NOT IN ({_LASTING[name].format(cutoff=literal(cutoff))})"
                 deleted[name] = int(warehouse.execute(old).fetchall()[0][0])
         deleted |= expire_hours(warehouse, now - retention.collections)
         deleted |= expire_rollups(warehouse, retention.rollups, now)

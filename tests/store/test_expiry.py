@@ -104,7 +104,7 @@ def test_the_warehouse_forgets_each_table_at_its_own_age(store: OperationalStore
     retention = RetentionSpec(results=timedelta(days=4), samples=timedelta(days=2), changes=timedelta(days=8))
     deleted = expire_warehouse(warehouse, retention, T0 + timedelta(days=10))
     assert {name: count for name, count in deleted.items() if count} == {
-        "results": 6, "samples": 8, "gaps": 2, "status_changes": 2,
+        "results": 6, "samples": 8, "gaps": 2, "status_changes": 1,  # the last one of the old holds until the next
     }  # fmt: skip
     assert load_hot(store, warehouse, T0)["results"] == 0
     publish(store, warehouse, published, T0)

@@ -12,6 +12,8 @@ import pytest
 
 from monitoring_pipeline.analysis.sla.days import refresh
 from monitoring_pipeline.records import Source
+from monitoring_pipeline.store.expiry import expire_hot, expire_warehouse
+from monitoring_pipeline.store.spec import RetentionSpec
 from tests.analysis.sla.promising import Past, at, hours, past
 
 UP = {"up": {"source": "*", "target": "99%"}}
@@ -319,3 +321,15 @@ def test_a_month_in_which_clocks_change_is_as_long_as_it_is(here: Past, month: s
     assert hours(kept) == (length, 0, 0, 0)
     lengths = [(part.end - part.start).total_seconds() / 3600 for part in kept.parts]
     assert sorted(set(lengths)) == sorted({24, odd})
+
+
+def test_a_status_holds_however_long_ago_it_came(here: Past) -> None:
+    here.status("db", (0, "critical"), (1, "healthy"))
+    late = 24 * 1300
+    for _ in range(2):
+        here.publish(late)
+    expire_warehouse(here.room.warehouse, RetentionSpec(), at(late))
+    assert expire_hot(here.store, RetentionSpec(), at(late))["status_changes"] == 2
+    here.publish(late)
+    good, *rest = hours(here.standing(late))
+    assert (good > 0, rest) == (True, [0, 0, 0])

@@ -10,6 +10,7 @@ state is arrays (`to_arrays`): written down and read back, it goes on as if noth
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -98,7 +99,8 @@ class Scorer:
         self._trains[self.roster.find(source)] = not paused
 
     def take(self, rows: Sequence[Row]) -> Found:
-        """Scores samples, in the order of their ids. What is no number, too late or not to be scored is left out."""
+        """Scores samples, in the order of their ids. What is no number, too late or not to be scored is left out, and
+        so is what is beyond 1e100: no arithmetic would come back from it."""
         found = Found()
         numbers = np.fromiter(
             (self.roster.number(Name(row[1], row[2], row[3], row[5]), row[4]) for row in rows), np.int64, len(rows)
@@ -112,7 +114,7 @@ class Scorer:
     def run(self, numbers: Integers, times: Integers, values: Floats, trains: Flags | None = None) -> Iterator[Tick]:
         """Scores points of series given by number; `trains` says which are learnt, by default as sources are paused."""
         self._make_room()
-        good = np.flatnonzero((numbers >= 0) & np.isfinite(values))
+        good = np.flatnonzero((numbers >= 0) & (np.abs(values) < _LARGEST))
         for turn in _turns(numbers[good]):
             places = good[turn]
             places = places[self._told.newer(numbers[places], times[places])]
@@ -176,7 +178,9 @@ class Scorer:
     def _tell(self, tick: Tick, found: Found) -> None:
         found.events.extend(tick.ended)
         for place in np.flatnonzero(tick.worth).tolist():
-            found.samples.extend(self._samples(tick, place, high=bool(tick.high[place])))
+            told = self._samples(tick, place, high=bool(tick.high[place]))
+            # No store keeps what is no number, and one that cannot be kept would hold up all that come after it.
+            found.samples.extend(sample for sample in told if math.isfinite(sample.value))
         for kind, places in (("anomaly", tick.begins), ("anomaly_worse", tick.worsens)):
             found.events.extend(self._event(tick, place, kind) for place in np.flatnonzero(places).tolist())
         for place in np.flatnonzero(tick.scored.event).tolist():
@@ -299,6 +303,7 @@ class Scorer:
 
 
 _WARNING, _BELOW_WARNING, _BELOW_CRITICAL = 2.0, 1.99, 2.99
+_LARGEST = 1e100
 _WORDS = {"anomaly_worse": " is critical:", "flatline": " hangs at", "level_shift": " has a new level:"}
 _KINDS = {detection.FLATLINE: "flatline", detection.LEVEL_SHIFT: "level_shift", detection.GAP: "gap"}
 

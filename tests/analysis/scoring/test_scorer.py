@@ -94,6 +94,18 @@ def test_a_changed_sensitivity_counts_for_what_was_learnt_before() -> None:
     assert scores[0] > 0.5
 
 
+@pytest.mark.parametrize("wild", [1e308, 1e99, 5e-324])
+def test_numbers_beyond_all_measure_end_nothing(wild: float) -> None:
+    scorer, told = Scorer(AnalysisSpec(), Calendar()), []
+    for hour in range(1, 24 * 16):
+        value = wild * (1 - hour % 2 * 2) if hour % 3 else 1e99
+        rows = [(2 * hour, "a", "b", "wild", "", "{}", hour * HOUR, value),
+                (2 * hour + 1, "a", "b", "calm", "", "{}", hour * HOUR, hour % 7.0)]  # fmt: skip
+        told += scorer.take(rows).samples
+    assert all(np.isfinite(sample.value) for sample in told)
+    assert {sample.metric for sample in told} >= {"anomaly.calm"}
+
+
 @pytest.mark.parametrize("interval", [60_000_000, HOUR])
 def test_a_calm_series_is_told_of_now_and_then(interval: int) -> None:
     told, index = Told(), np.array([3])

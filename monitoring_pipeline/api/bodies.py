@@ -126,7 +126,7 @@ async def read(request: Request, model: type[ModelT], most: int = _MOST_BYTES) -
     except ValidationError as error:
         told = "; ".join(_told(each) for each in error.errors())
         raise HTTPException(422, told) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise HTTPException(422, "the body is no JSON object") from None
 
 

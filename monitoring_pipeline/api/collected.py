@@ -26,7 +26,8 @@ def _clean(text: str) -> str:
 
 
 def _cut(value: Any) -> Any:
-    return value[:_MOST_ERROR] if isinstance(value, str) else value
+    # Half a character, as JSON may spell one, cannot be written down.
+    return value[:_MOST_ERROR].encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 def _aware(moment: datetime) -> datetime:

@@ -150,11 +150,11 @@ class Reported(BaseModel):
         },
     )
 
-    source: str = Field(description="Id of the source.")
+    source: Name = Field(description="Id of the source.")
     suite: str = Field("reported", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$", description="What it is kept as.")
     dimensions: dict[Dimension, Annotated[float, Field(ge=0, le=100)]] = Field({}, description="Scores, 0 to 100.")
     findings: list[ReportedFinding] = Field([], max_length=1000)
-    metrics: dict[Annotated[str, Field(min_length=1, max_length=150)], Number] = Field({}, max_length=500)
+    metrics: dict[Annotated[str, Field(pattern=r"^[^\x00]{1,150}$")], Number] = Field({}, max_length=500)
     rows: int | None = Field(None, ge=0, description="How many rows there are.")
 
     def measurement(self) -> Measurement:

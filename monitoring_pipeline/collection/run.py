@@ -90,6 +90,12 @@ def masked(attempts: Iterable[CollectionAttempt], declared: Mapping[str, Collect
 def _masked(attempt: CollectionAttempt, spec: CollectorSpec | None) -> CollectionAttempt:
     if spec is None or not spec.masks:
         return attempt
-    pattern = re.compile("|".join(f"(?:{mask})" for mask in spec.masks))
-    tags = {name: pattern.sub(_HIDDEN, value) for name, value in attempt.tags.items()}
-    return replace(attempt, error=pattern.sub(_HIDDEN, attempt.error), tags=tags)
+    tags = {name: _covered(value, spec.masks) for name, value in attempt.tags.items()}
+    return replace(attempt, error=_covered(attempt.error, spec.masks), tags=tags)
+
+
+def _covered(text: str, masks: Iterable[str]) -> str:
+    # One after the other: joined they would have to share their flags and the numbers of their groups.
+    for mask in masks:
+        text = re.sub(mask, _HIDDEN, text)
+    return text

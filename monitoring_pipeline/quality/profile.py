@@ -71,6 +71,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple, set)):
         return [plain(part) for part in list(value)[:20]]
     if isinstance(value, Mapping):
-        return {str(key): plain(part) for key, part in list(value.items())[:20]}
-    text = str(value)
+        return {str(plain(str(key))): plain(part) for key, part in list(value.items())[:20]}
+    # Neither NUL nor half a character, as JSON may spell one, can be kept everywhere.
+    text = str(value).replace("\0", "").encode(errors="replace").decode()
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"

@@ -21,7 +21,7 @@ from monitoring_pipeline.reports.alerts import AlertFilter
 from tests.api.conftest import SOURCES, Client, Installation, install, process, serving
 
 COLLECTORS = {
-    "orders-loader": {"source": "orders-db", "every": "1m", "masks": ["password=\\S+"]},
+    "orders-loader": {"source": "orders-db", "every": "1m", "masks": ["(?i)PASSWORD=\\S+", "(?i)(tok)en"]},
     "nightly-loader": {"source": "nightly-export", "every": "1d"},
 }
 RULES = [
@@ -106,6 +106,12 @@ def test_without_a_key_every_report_is_an_attempt(collecting: Installation, clie
     for _ in range(2):
         assert post(client, attempt()).json()["accepted"] == 1
     assert len(kept(collecting)) == 2
+
+
+def test_half_a_character_is_no_reason_to_lose_a_batch(collecting: Installation, client: Client):
+    answer = post(client, [attempt("key-00001"), attempt("key-00002", success=False, error="caf\ud800, Token")])
+    assert (answer.status, answer.json()["accepted"]) == (200, 2)
+    assert [row["error"] for row in kept(collecting)] == ["", "caf?, ***"]
 
 
 def test_a_collector_nobody_declared_is_not_lost(collecting: Installation, client: Client):

@@ -51,6 +51,17 @@ def test_what_a_framework_measured_is_kept_and_shown(shop: Installation, client:
     assert rows == [("soda", 3.0)]
 
 
+def test_rows_are_kept_whatever_text_they_hold(client: Client) -> None:
+    finding = {"name": "notes", "met": False, "rows": [{"note": "a\0b \ud800", "more": {"\ud800": 1}}]}
+    assert post(client, "/quality", reported(findings=[finding])).status == 201
+    [suite] = [each for each in client("/quality/orders-db").json()["suites"] if not each["configured"]]
+    assert suite["run"]["findings"][0]["rows"] == [{"note": "ab ?", "more": {"?": 1}}]
+
+
+def test_what_is_nested_too_deep_is_no_body(client: Client) -> None:
+    assert client("/quality", "POST", b"[" * 60_000).status == 422
+
+
 def test_two_sources_may_report_under_one_name(client: Client) -> None:
     for source in ("orders-db", "orders-api"):
         post(client, "/quality", reported(source=source, findings=[]))
@@ -66,6 +77,7 @@ def test_two_sources_may_report_under_one_name(client: Client) -> None:
         ({"dimensions": {"validity": 101}}, 422, "less than or equal to 100"),
         ({"findings": [{"met": True}]}, 422, "findings.0.name"),
         ({"scores": {}}, 422, "scores"),
+        ({"metrics": {"late\0": 1}}, 422, "metrics"),
     ],
 )
 def test_what_cannot_be_taken(client: Client, changed: dict[str, Any], status: int, told: str) -> None:

@@ -84,11 +84,16 @@ class Detector:
         return np.arange(fresh.start, fresh.stop)
 
     def tune(
-        self, index: NDArray[np.int64], *, factor: float = 1.0, direction: Direction = "both", budget: float = 1.0
-    ) -> None:
-        """Judges some series otherwise from now on, see `add`; what was learnt stays."""
+        self, index: NDArray[np.int64], *, factor: float = 1.0, direction: Direction = "both", budget: float = 1.0,
+        metric_type: MetricType | None = None,
+    ) -> None:  # fmt: skip
+        """Judges some series otherwise from now on, see `add`; what was learnt stays.
+
+        `metric_type` says on which scale values are learnt: it must be the same for ever once a series has a point.
+        """
         rows = self._memory.rows(index)
         rows["factor"], rows["budget"], rows["direction"] = factor, budget, _SIDES[direction]
+        rows["transform"] = 0.0 if metric_type is None else _TRANSFORMS.get(metric_type, 0.0)
         self._memory.put(index, rows)
 
     def update(

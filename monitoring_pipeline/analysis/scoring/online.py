@@ -144,7 +144,12 @@ class Scoring:
 
         To take samples again costs a few microseconds each, to write down 10,000 series takes a second.
         """
-        if self._scorer is not None and self._at.id - self._written > _WRITTEN_EVERY * len(self._scorer.roster):
+        news = self._at.id - self._written
+        if (
+            self._scorer is not None
+            and news
+            and (not self._written or news > _WRITTEN_EVERY * len(self._scorer.roster))
+        ):
             self.write()
         self._scorer = None
 

@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -259,25 +259,22 @@ class Scorer:
         have, need = len(self._trains), len(self.roster)
         if have == need:
             return
-        for traits, alike in groupby(self.roster.traits[have:need]):
-            self._bank.add(
-                len(list(alike)), factor=traits.sensitivity, metric_type=traits.type, direction=traits.direction,
-                budget=self.roster.spec.budget,
-            )  # fmt: skip
+        self._bank.add(need - have)
+        self._tune(have)
         self._told.grow(need)
         fresh = self.roster.names[have:need]
         self._trains = np.concatenate([self._trains, [name.source not in self._paused for name in fresh]])
         wanted = [f"{kind}.{name.metric}" in self._followed for name in fresh for kind in ("anomaly", "deviation")]
         self._wanted = np.concatenate([self._wanted, np.array(wanted, dtype=bool).reshape(-1, 2).any(axis=1)])
 
-    def _tune(self) -> None:
-        """What the configuration says of series may be another than when they were written down."""
+    def _tune(self, first: int = 0) -> None:
+        """Has series from a number on judged as the configuration says now."""
         alike: dict[Traits, list[int]] = defaultdict(list)
-        for number, traits in enumerate(self.roster.traits):
+        for number, traits in enumerate(self.roster.traits[first:], first):
             alike[traits].append(number)
         for traits, numbers in alike.items():
             self._bank.tune(
-                np.array(numbers), factor=traits.sensitivity, direction=traits.direction,
+                np.array(numbers), factor=traits.sensitivity, direction=traits.direction, metric_type=traits.type,
                 budget=self.roster.spec.budget,
             )  # fmt: skip
 

@@ -74,9 +74,9 @@ class Performance:
 def aspect_of(key: SeriesKey) -> Aspect | None:
     """What a series says about performance, told from name and unit; None for most of them."""
     kind = metric_type(key.metric, key.unit)
-    if key.metric == "response_time_ms":
+    if key.metric in ("response_time_ms", "collection.duration_ms"):
         return Aspect.RESPONSE_TIME
-    if key.unit.endswith("/s") or key.metric in ("rows", "throughput"):
+    if key.unit.endswith("/s") or key.metric in ("rows", "throughput", "collection.rows"):
         return Aspect.THROUGHPUT
     if kind is MetricType.RATIO and key.metric.endswith("_percent") and key.unit == "%":
         return Aspect.RESOURCES

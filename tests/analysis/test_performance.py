@@ -92,6 +92,8 @@ def test_too_little_history_is_learning():
         ("response_time_ms", "ms", Aspect.RESPONSE_TIME),
         ("disk_read_bytes_s", "bytes/s", Aspect.THROUGHPUT),
         ("rows", "", Aspect.THROUGHPUT),
+        ("collection.rows", "", Aspect.THROUGHPUT),
+        ("collection.duration_ms", "ms", Aspect.RESPONSE_TIME),
         ("cpu_percent", "%", Aspect.RESOURCES),
         ("days_left", "d", None),
     ],

@@ -25,7 +25,12 @@ __all__ = ["Points", "read_changes", "read_counts", "read_hours", "read_steps", 
 _OURS = (
     "anomaly.", "deviation.", "expected_low.", "expected_high.", "burn.", "trend.", "forecast.", "risk",
 )  # fmt: skip
-_NOT_OURS = " AND ".join(f"NOT starts_with(metric, {literal(prefix)})" for prefix in _OURS)
+_CODES = ("quality_status", "collection.status")
+"""Numbers that stand for words: they have no trend."""
+_NOT_OURS = " AND ".join(
+    [f"NOT starts_with(metric, {literal(prefix)})" for prefix in _OURS]
+    + [f"metric <> {literal(code)}" for code in _CODES]
+)
 _LATELY = timedelta(hours=3)
 Series = tuple[str, str, str, str, str]
 """source, metric, check, unit, tags (JSON)."""

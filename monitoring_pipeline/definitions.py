@@ -101,11 +101,16 @@ class _ByJob(dg.RepositoryData):
         return self._build(False).get_repository_def()
 
     def get_job(self, job_name: str) -> dg.JobDefinition:
-        whole = "_all" in self.__dict__ or job_name not in {job.name for job in OWN_JOBS}
+        whole = "_all" in self.__dict__ or not self._is_ours(job_name)
         return (self._all if whole else self._ours).get_job(job_name)
 
     def has_job(self, job_name: str) -> bool:
-        return job_name in {job.name for job in OWN_JOBS} or self._all.has_job(job_name)
+        return self._is_ours(job_name) or self._all.has_job(job_name)
+
+    def _is_ours(self, job_name: str) -> bool:
+        # The job of suites exists only where there are suites.
+        known = {job.name for job in OWN_JOBS}
+        return job_name in known or (job_name == quality.QUALITY_JOB and self._ours.has_job(job_name))
 
     def get_all_jobs(self) -> Sequence[dg.JobDefinition]:
         return self._all.get_all_jobs()

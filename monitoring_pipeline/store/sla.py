@@ -248,7 +248,8 @@ def unscored_within(
     rows = connection.execute(
         f"""
         SELECT DISTINCT source, epoch_us("at") AS moment FROM quality_runs
-        WHERE score IS NULL AND {_among(sources)} AND "at" >= {literal(start)} AND "at" < {literal(end)}
+        WHERE score IS NULL AND status <> 'healthy' AND {_among(sources)}
+          AND "at" >= {literal(start)} AND "at" < {literal(end)}
         ORDER BY source, moment
         """
     ).fetchall()

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 from assets.quality import suite_assets
+from monitoring_pipeline import definitions
 from monitoring_pipeline.app import Monitoring
 from monitoring_pipeline.definitions import build_defs
 
@@ -139,8 +140,8 @@ def test_other_code_locations_hold_back_by_automation(
 
 
 def test_definitions_with_suites(monitoring: Monitoring) -> None:
-    definitions = build_defs(monitoring)
-    graph = definitions.resolve_asset_graph()
+    built = build_defs(monitoring)
+    graph = built.resolve_asset_graph()
     source = dg.AssetKey(["shop", "orders"])
     assert graph.get(SUITE).parent_keys == {source}
     assert graph.get(SUITE).group_name == "quality"
@@ -148,8 +149,20 @@ def test_definitions_with_suites(monitoring: Monitoring) -> None:
     names = {key.name for key in graph.asset_check_keys if key.asset_key == SUITE}
     assert names == {"quality", "rows", "schema", "sums_right"}
     assert {key.name for key in graph.asset_check_keys if key.asset_key == source} == {"health", "quality"}
-    job = definitions.resolve_job_def("quality_job")
+    job = built.resolve_job_def("quality_job")
     assert job.run_tags[dg.MAX_RUNTIME_SECONDS_TAG] == str(2 * 300 + 600)
+
+
+def test_a_run_of_suites_builds_no_sources(
+    monitoring: Monitoring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUSTA_CONFIG", str(tmp_path / "monitoring.yaml"))
+    repository = definitions.defs()
+    assert repository.has_job("quality_job")
+    graph = repository.get_job("quality_job").asset_layer.asset_graph
+    assert SUITE in graph.materializable_asset_keys
+    assert "dagster/auto_created_stub_asset" in graph.get(dg.AssetKey(["shop", "orders"])).metadata
+    assert "_all" not in vars(repository._repository_data)
 
 
 def test_the_schedule_launches_what_is_due_once(monitoring: Monitoring, tmp_path: Path) -> None:
@@ -176,9 +189,9 @@ def test_the_schedule_launches_what_is_due_once(monitoring: Monitoring, tmp_path
 
 
 def test_a_source_can_be_asked_for_its_quality(monitoring: Monitoring, instance: dg.DagsterInstance) -> None:
-    definitions = build_defs(monitoring)
+    built = build_defs(monitoring)
     key = dg.AssetCheckKey(dg.AssetKey(["shop", "orders"]), "quality")
-    job = definitions.resolve_implicit_global_asset_job_def()
+    job = built.resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(instance=instance, asset_selection=None, op_selection=["quality_now_1"])
     (evaluation,) = result.get_asset_check_evaluations()
     assert evaluation.asset_check_key == key

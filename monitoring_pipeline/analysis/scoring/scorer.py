@@ -259,8 +259,9 @@ class Scorer:
         have, need = len(self._trains), len(self.roster)
         if have == need:
             return
-        self._bank.add(need - have)
-        self._tune(have)
+        if len(self._bank) < need:  # what was restored is there already
+            self._bank.add(need - len(self._bank))
+            self._tune(have)
         self._told.grow(need)
         fresh = self.roster.names[have:need]
         self._trains = np.concatenate([self._trains, [name.source not in self._paused for name in fresh]])
@@ -288,12 +289,12 @@ class Scorer:
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Takes what `to_arrays` gave, into a scorer that has met nothing yet; it works in these very arrays."""
         self.roster.admit(_as_text(arrays["names"]))
-        self._make_room()
-        for each in fields(self._told):
-            getattr(self._told, each.name)[: len(self.roster)] = arrays[f"told.{each.name}"]
         bank = {name.removeprefix("bank."): array for name, array in arrays.items() if name.startswith("bank.")}
         # Time zone and days off are those of now.
         self._bank = Detector.from_arrays({**bank, **_calendar_arrays(self._calendar)}, copy=False)
+        self._make_room()
+        for each in fields(self._told):
+            getattr(self._told, each.name)[: len(self.roster)] = arrays[f"told.{each.name}"]
         self._tune()
         for source in json.loads(_as_text(arrays["paused"])):
             self.pause(source)

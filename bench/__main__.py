@@ -18,6 +18,7 @@ NAMES = (
     "status",
     "history",
     "rollups",
+    "reports",
     "sla",
     "quality",
     "rules",

@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from monitoring_pipeline.alerting.delivery.plot import drawing, plain_text
@@ -40,7 +40,7 @@ def strips_png(
     if not any(rows.values()):
         return None
     with drawing:
-        figure, axes = _figure(0.5 + 0.22 * len(rows))
+        figure, axes = _figure(0.75 + 0.22 * len(rows))
         for number, cells in enumerate(rows.values()):
             bars = [(cell.start, width) for cell in cells]
             colours = [_colour(cell.share) for cell in cells]
@@ -51,6 +51,7 @@ def strips_png(
         _dress(axes, zone)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
+        _explain(figure)
         return _png(figure)
 
 
@@ -61,7 +62,7 @@ def lines_png(
     if not any(lines.values()):
         return None
     with drawing:
-        figure, axes = _figure(2.6)
+        figure, axes = _figure(2.9)
         for colour, (name, points) in zip(_LINES, lines.items(), strict=False):
             label = plain_text(name)[:50]
             axes.plot(
@@ -72,9 +73,18 @@ def lines_png(
         axes.set_ylim(bottom=0)
         axes.set_title(plain_text(title), fontsize=9, color=_INK, loc="left")
         axes.grid(alpha=0.25, linewidth=0.5)
-        axes.legend(fontsize=7, frameon=False, loc="upper left")
+        figure.legend(fontsize=7, frameon=False, loc="outside lower left", ncols=3)
         _dress(axes, zone)
         return _png(figure)
+
+
+def _explain(figure: Figure) -> None:
+    """Says below a picture what its colours mean."""
+    from matplotlib.patches import Patch
+
+    words = {_GOOD: "99.9 % or more", _FAIR: "99 %", _POOR: "90 %", _BAD: "less", _UNKNOWN: "unknown"}
+    patches = [Patch(facecolor=colour, label=word) for colour, word in words.items()]
+    figure.legend(handles=patches, fontsize=7, frameon=False, loc="outside lower left", ncols=len(patches))
 
 
 def _figure(height: float) -> tuple[Figure, Axes]:
@@ -103,7 +113,5 @@ def _dress(axes: Axes, zone: str) -> None:
 
 def _png(figure: Figure) -> bytes:
     picture = io.BytesIO()
-    # Sixty-four colours are plenty for what is drawn here, and a third of the size.
-    options: dict[str, Any] = {"optimize": True}
-    figure.savefig(picture, format="png", metadata={"Software": None}, pil_kwargs=options)
+    figure.savefig(picture, format="png", metadata={"Software": None})
     return picture.getvalue()

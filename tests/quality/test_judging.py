@@ -8,9 +8,12 @@ import duckdb
 import pytest
 
 from monitoring_pipeline.quality.catalogue import catalogue
+from monitoring_pipeline.quality.examine import Order
+from monitoring_pipeline.quality.examine import examine as examine_here
 from monitoring_pipeline.quality.outcome import Examination, Finding
+from monitoring_pipeline.quality.spec import SuiteSpec
 from monitoring_pipeline.records import Status
-from tests.quality.conftest import Examine
+from tests.quality.conftest import NOW, Examine
 
 ROWS = 1000
 TABLE = f"""
@@ -206,3 +209,20 @@ def test_an_expectation_of_ones_own(examine: Examine, database: Path) -> None:
     assert [finding.met for finding in judged(found)] == [False, True, None]
     assert "899 of 1,000 values fail" in judged(found)[0].text
     assert "No module named" in judged(found)[2].text
+
+
+def test_without_the_library_what_needs_none_is_judged(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> None:
+        raise ImportError("great_expectations")
+
+    monkeypatch.setattr("monitoring_pipeline.quality.gx.warm_up", missing)
+    given = [column("values_to_be_unique", "id"), column("values_to_be_of_type", "id", type_="int"), rows("SELECT 1")]
+    suite = SuiteSpec.model_validate(
+        {"source": "s", "table": {"kind": "duckdb", "path": database, "table": "orders"}, "expectations": given}
+    )
+    found = examine_here(Order(suite, NOW))
+    assert [finding.met for finding in judged(found)] == [None, True, False]
+    assert "pip install 'monitoring-pipeline[analysis]'" in judged(found)[0].text
+    assert found.profile is not None

@@ -110,6 +110,7 @@ def quality_rules(sources: Collection[str]) -> Iterator[Rule]:
         yield Rule.model_validate({
             "id": "data-quality",
             "description": "Expectations about the data of a source are not met.",
+            "summary": "the data of {{ name }} are not as expected: busta quality show {{ source }}",
             "sources": {"source": sorted(sources)},
             "when": {"kind": "metric", "metric": "quality_status", "window": "7d", "operator": ">=",
                      "threshold": {"warning": 2, "critical": 3}},

@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from monitoring_pipeline.clock import format_duration
+from monitoring_pipeline.errors import CheckError
 from monitoring_pipeline.quality import validator
 from monitoring_pipeline.quality.dimension import Dimension
 from monitoring_pipeline.quality.fetch import BATCH, Batch, Wanted, batch_of
 from monitoring_pipeline.quality.judging import columns_needed, judge
 from monitoring_pipeline.quality.outcome import Examination, Finding, Profile
 from monitoring_pipeline.quality.profile import profile_of
-from monitoring_pipeline.quality.showing import Showing
+from monitoring_pipeline.quality.showing import Showing, is_harmless
 from monitoring_pipeline.quality.spec import SuiteSpec
 from monitoring_pipeline.quality.watch import Watch
 from monitoring_pipeline.reach.spec import NetworksSpec
@@ -51,9 +52,15 @@ def _guarded(order: Order, found: Examination, look: Callable[[Order, Examinatio
     try:
         return look(order, found)
     except Exception as error:
-        words = " ".join(str(error).split()) or type(error).__name__
-        problem = "; ".join(part for part in (found.problem, words[:500]) if part)
+        problem = "; ".join(part for part in (found.problem, _words(error, order.suite)) if part)
         return replace(found, problem=problem)
+
+
+def _words(error: Exception, suite: SuiteSpec) -> str:
+    """What an error says; where columns are masked only when it cannot have quoted the data."""
+    if suite.masked and not is_harmless(error):
+        return f"it could not be looked at: {type(error).__name__} (its words are not told, a column is masked)"
+    return " ".join(str(error).split())[:500] or type(error).__name__
 
 
 def _of_table(order: Order, found: Examination) -> Examination:
@@ -66,7 +73,7 @@ def _of_table(order: Order, found: Examination) -> Examination:
             batch = stack.enter_context(batch_of(suite.table, _wanted(order), Path(folder)))
         with watch.on("profile"):
             profile = _profile(suite, batch)
-        findings = judge(suite.expectations, batch, Showing(frozenset(suite.masked), suite.sample_rows), watch)
+        findings = judge(suite.expectations, batch, Showing(suite.masked_of(batch.types), suite.sample_rows), watch)
     watch.seconds["cpu"] = round(time.process_time() - cpu, 4)
     always = [_enough_rows(suite, batch), *_fresh_enough(suite, profile, order.now)]
     return replace(
@@ -91,13 +98,13 @@ def _schema(suite: SuiteSpec, batch: Batch) -> Mapping[str, str]:
 
 def _profile(suite: SuiteSpec, batch: Batch) -> Profile | None:
     if suite.freshness_column is not None and suite.freshness_column not in batch.types:
-        raise ValueError(f"there is no freshness_column {suite.freshness_column!r}")
+        raise CheckError(f"there is no freshness_column {suite.freshness_column!r}")
     wanted = [name for name in batch.types if not suite.columns or name in suite.columns] if suite.profile else []
     if not wanted and suite.freshness_column is None:
         return None
     types = {name: batch.types[name] for name in wanted}
     profile = profile_of(
-        batch.connection, BATCH, types, exact=batch.examined <= suite.max_rows, masked=suite.masked,
+        batch.connection, BATCH, types, exact=batch.examined <= suite.max_rows, masked=suite.masked_of(types),
         freshness_column=suite.freshness_column,
     )  # fmt: skip
     return replace(profile, rows=batch.examined)

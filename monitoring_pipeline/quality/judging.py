@@ -17,7 +17,7 @@ from monitoring_pipeline.quality.column_types import is_of_type
 from monitoring_pipeline.quality.expectation import ExpectationSpec
 from monitoring_pipeline.quality.fetch import BATCH, Batch
 from monitoring_pipeline.quality.outcome import Finding
-from monitoring_pipeline.quality.showing import Showing
+from monitoring_pipeline.quality.showing import Showing, is_harmless
 from monitoring_pipeline.quality.watch import Watch
 from monitoring_pipeline.records import Severity
 
@@ -127,10 +127,8 @@ class _Court:
         query = str(spec.arguments["unexpected_rows_query"]).strip().rstrip(";").replace("{batch}", BATCH)
         try:
             count, rows = self._batch.ask(query, self._showing.sample_rows)
-        except (duckdb.ProgrammingError, duckdb.PermissionException, duckdb.NotImplementedException) as error:
-            return _nothing(str(error).strip().partition("\n")[0])
         except duckdb.Error as error:
-            return gx.Verdict(None, str(error).strip().partition("\n")[0])
+            return gx.Verdict(None, str(error).strip().partition("\n")[0], harmless=is_harmless(error))
         figures = {"element_count": self._batch.examined, "unexpected_count": count, "rows": rows}
         return gx.Verdict(count == 0, result=figures)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ _UNORDERED = ("STRUCT", "MAP", "UNION", "BLOB", "BIT", "JSON", "UUID", "BOOLEAN"
 
 def profile_of(
     connection: DuckDBPyConnection, relation: str, types: Mapping[str, str], *, exact: bool,
-    freshness_column: str | None = None, masked: Sequence[str] = (),
+    freshness_column: str | None = None, masked: Collection[str] = (),
 ) -> Profile:  # fmt: skip
     """Profiles a relation whose columns have these DuckDB types; `exact` counts distinct values one by one.
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from monitoring_pipeline.errors import MonitoringError
 from monitoring_pipeline.quality import gx
 from monitoring_pipeline.quality.expectation import ExpectationSpec
 from monitoring_pipeline.quality.outcome import COVER
@@ -15,12 +16,13 @@ from monitoring_pipeline.quality.profile import plain
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["Showing", "Told"]
+__all__ = ["Showing", "Told", "is_harmless"]
 
 # What is observed of these says nothing of a single value.
 _COUNTING = re.compile("count|proportion|type")
 _MOST_EXAMPLES = 3
 _MOST_COLUMNS = 20
+_DRIVERS = ("psycopg", "sqlite3", "obstore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,22 @@ class Showing:
 
     def _cell(self, name: str, value: Any) -> Any:
         return COVER if name in self.masked else plain(value)
+
+
+def is_harmless(error: BaseException) -> bool:
+    """Whether the words of an error, and of those behind it, hold no values of the data: what is not known to be so
+    may quote the value it stumbled over, or the whole line."""
+    import duckdb
+
+    plain = (
+        MonitoringError, OSError, ImportError, duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException,
+        duckdb.IOException, duckdb.PermissionException, duckdb.NotImplementedException,
+    )  # fmt: skip
+    known = isinstance(error, plain) or (
+        type(error).__module__.partition(".")[0] in _DRIVERS
+        and not any(each.__name__ == "DataError" for each in type(error).__mro__)
+    )
+    return known and (error.__context__ is None or is_harmless(error.__context__))
 
 
 def _rows_with(frame: DataFrame, columns: Sequence[str], values: Sequence[Any], limit: int) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -57,6 +57,11 @@ class SuiteSpec(BaseModel):
     blocking: bool = Field(
         False, description="Whether assets downstream are held back while a critical expectation is not met."
     )
+
+    def masked_of(self, names: Iterable[str]) -> frozenset[str]:
+        """What is masked, as these columns spell it. Upper and lower case are one: few databases tell them apart."""
+        masked = {name.casefold() for name in self.masked}
+        return frozenset([*self.masked, *(name for name in names if name.casefold() in masked)])
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -90,7 +90,9 @@ def _verify(told: Measurement) -> None:
 
 
 def _covered(finding: Finding, masked: frozenset[str]) -> Finding:
+    hidden = {name.casefold() for name in masked}
     rows = tuple(
-        {name: COVER if name in masked else plain(value) for name, value in row.items()} for row in finding.rows
+        {name: COVER if name.casefold() in hidden else plain(value) for name, value in row.items()}
+        for row in finding.rows
     )
     return replace(finding, rows=rows)

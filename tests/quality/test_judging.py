@@ -130,6 +130,25 @@ def test_nothing_of_a_masked_column_gets_out(examined: Examination) -> None:
     assert "example.com" not in str(examined.document())
 
 
+@pytest.mark.parametrize("masked", ["email", "EMAIL"])
+def test_errors_quote_nothing_of_a_masked_column(
+    examine: Examine, database: Path, tmp_path: Path, masked: str
+) -> None:  # fmt: skip
+    table = {"kind": "duckdb", "path": database, "table": "orders"}
+    dates = rows("SELECT * FROM {batch} WHERE strptime(email, '%Y') IS NULL")
+    suite = [column("values_to_not_be_null", "price"), column("max_to_be_between", "email", max_value="a"), dates]
+    found = examine(table=table, masked=[masked], expectations=suite)
+    assert "example.com" not in str(found.document())
+    assert found.findings[1].rows[0]["email"] == "***"
+    lines = tmp_path / "people.csv"
+    lines.write_text("id,email\n" + "1,ann@example.com\n" * 30_000 + "x,eve@example.com\n")
+    broken = examine(table={"kind": "file", "path": str(lines)}, masked=[masked])
+    assert "ConversionException" in broken.problem
+    assert "example.com" not in str(broken.document())
+    missing = examine(table={"kind": "file", "path": str(tmp_path / "no.csv")}, masked=[masked])
+    assert missing.problem.startswith("there is no file")
+
+
 def test_a_finding_counts_with_the_share_that_passes(examined: Examination) -> None:
     assert judged(examined)[0].share == pytest.approx(0.99)
     assert judged(examined)[0].failed == 10

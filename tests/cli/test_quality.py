@@ -93,3 +93,21 @@ def test_what_judges_stays_in_a_process_of_its_own(suites: Path, command: str) -
     code, modules = loaded("--config", str(suites), "quality", command)
     assert code in ("1", "2")
     assert not modules.intersection(NEVER)
+
+
+def advice(run: Busta) -> list[tuple[str, str]]:
+    """What the doctor says about suites: verdict and message."""
+    found = document(run("doctor", "--json"))["findings"]
+    return [(each["verdict"], each["message"]) for each in found if each["about"].startswith("suite")]
+
+
+def test_the_doctor_looks_at_suites(run: Busta, suites: Path) -> None:
+    run("sources", "check", "exports")
+    assert advice(run) == [("warning", "have not run yet: orders, nightly")]
+    run("quality", "run")
+    assert advice(run) == [("ok", "2 run as they should")]
+    (suites.parent / "orders.csv").unlink()
+    run("quality", "run", "orders")
+    assert advice(run)[0] == (
+        "warning", f"could not be judged at its last run: there is no file {suites.parent}/orders.csv",
+    )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monitoring_pipeline.cli.examination import Examination
-from monitoring_pipeline.cli.examinations import clock, environment, stores, telling, watching
+from monitoring_pipeline.cli.examinations import clock, environment, stores, suites, telling, watching
 
 __all__ = ["EXAMINATIONS"]
 
@@ -20,6 +20,7 @@ EXAMINATIONS: tuple[Examination, ...] = (
     watching.dagster,
     watching.api,
     telling.channels,
+    suites.suites,
     clock.stored_future,
     clock.synchronised,
 )

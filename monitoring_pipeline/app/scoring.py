@@ -28,7 +28,7 @@ from monitoring_pipeline.reports.baselines import Baseline, band, baselines
 from monitoring_pipeline.store import scores
 from monitoring_pipeline.store.events import insert_events
 from monitoring_pipeline.store.scores import Known, Span
-from monitoring_pipeline.store.scoring import EXCLUDED, PAUSED, RESUMED, began, read_mark
+from monitoring_pipeline.store.scoring import EXCLUDED, PAUSED, RESUMED, began, is_lost, read_mark
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -147,10 +147,11 @@ class ScoringDoors:
         return {"series": len(scorer.roster), "samples": sum(known.count for known in wanted)}
 
     def keep_baselines(self) -> dict[str, int | str]:
-        """Writes what is normal into the warehouse; learns it from history first where nobody did.
+        """Writes what is normal into the warehouse; scores what nobody did, and learns from history where it must.
 
         That is so when history is older than the first score, or what was learnt is lost.
         """
+        self.catch_up()
         scoring, now = self.online(), self._monitoring.clock()
         reason = self._must_learn()
         if reason:
@@ -173,10 +174,11 @@ class ScoringDoors:
         if not self._monitoring.config.published.exists():
             return ""
         with self._monitoring.store.read() as connection:
-            mark, first = read_mark(connection), began(connection)
-        head = self.checkpoints().read_head()
+            mark, first, lost = read_mark(connection), began(connection), is_lost(connection)
+        if lost:
+            return "what was learnt is lost"
         if mark is not None and mark.generation > 0:
-            return "" if head is not None and head[1] == mark.generation else "what was learnt is lost"
+            return ""
         first = first or self._monitoring.clock()
         with self._monitoring.history(since=first - _LEARNT, tables=("samples",)) as history:
             oldest = scores.oldest(history)

@@ -29,9 +29,11 @@ __all__ = [
     "Mark",
     "Pause",
     "began",
+    "is_lost",
     "last_event",
     "last_sample",
     "note_begin",
+    "note_lost",
     "pauses_after",
     "read_mark",
     "samples_after",
@@ -43,7 +45,7 @@ PAUSED, RESUMED = "learning_paused", "learning_resumed"
 EXCLUDED = "learning_excluded"
 """The kind of event by which somebody said afterwards that a stretch of time is not to be learnt."""
 
-_MARK, _BEGAN = "scoring.mark", "scoring.began"
+_MARK, _BEGAN, _LOST = "scoring.mark", "scoring.began", "scoring.lost"
 
 
 class Mark(NamedTuple):
@@ -82,6 +84,16 @@ def began(connection: Connection) -> datetime | None:
 def note_begin(connection: Connection, now: datetime) -> None:
     """Notes that samples are scored from now on."""
     set_meta(connection, _BEGAN, str(to_us(now)))
+
+
+def is_lost(connection: Connection) -> bool:
+    """Whether somebody had to begin without what was learnt before, and nobody learnt it anew since."""
+    return get_meta(connection, _LOST) == "yes"
+
+
+def note_lost(connection: Connection, lost: bool) -> None:
+    """Notes that what was learnt is lost, or learnt anew."""
+    set_meta(connection, _LOST, "yes" if lost else "no")
 
 
 def last_sample(connection: Connection) -> int:

@@ -33,6 +33,12 @@ def test_baselines_are_learnt_from_history_and_days_are_scored(monitoring: Monit
     assert facts["learnt anew"] == "history is older than the first score"
     assert (facts["series"], facts["learning"], facts["rows"]) == (1, 0, 7 * 24)
     assert run(monitoring, "baselines_job", instance)["baselines"]["learnt anew"] == "no"
+    (monitoring.config.stores.directory / "scoring.state").unlink()
+    present = monitoring.clock
+    monitoring.clock = lambda: present() + timedelta(days=2)
+    again = run(monitoring, "baselines_job", instance)["baselines"]
+    assert (again["learnt anew"], again["learning"]) == ("what was learnt is lost", 0)
+    monitoring.clock = present
     day = rollups.DAY.floor(monitoring.clock() - timedelta(days=1))
     job = build_defs(monitoring, with_sources=False).resolve_job_def("anomaly_scores_job")
     for _ in range(2):  # whatever is repeated is there once

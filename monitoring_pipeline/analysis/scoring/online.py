@@ -64,7 +64,7 @@ class Scoring:
         self._followed, self._troubled = followed, troubled
         self._store_id = marks.store_id(store)
         self._scorer: Scorer | None = None
-        self._at, self._event, self._written, self._full = Mark(0), 0, 0, 0
+        self._at, self._event, self._written, self._full, self._lost = Mark(0), 0, 0, 0, False
 
     def load(self) -> None:
         """Reads what was learnt, and takes again what was scored since it was written down."""
@@ -73,6 +73,7 @@ class Scoring:
         with self._store.read() as connection:
             mark = stored.read_mark(connection)
             if mark is not None:
+                self._lost = not len(scorer.roster) and mark.id > 0
                 self._replay(connection, scorer, mark)
         self._scorer = scorer
 
@@ -109,6 +110,9 @@ class Scoring:
             stored.note_begin(connection, now)
         else:
             self._replay(connection, scorer, mark)
+        if self._lost:
+            self._lost = False
+            stored.note_lost(connection, True)
         self._pause(connection, scorer, now)
         rows = stored.samples_after(connection, self._at.id)[:_MOST_ROWS]
         if rows:
@@ -133,6 +137,7 @@ class Scoring:
             self._scorer, self._at = scorer, Mark(mark.id, mark.generation + 1)
             # Before the commit: whoever sees the new generation must find it.
             self.write(connection)
+            stored.note_lost(connection, False)
             stored.set_mark(connection, self._at)
 
     def forget(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -95,7 +96,9 @@ class Sla:
         if source not in known:
             raise NotFound("source", source, known)
         promised = promises(config.objectives, config.sources)
-        return correct(connection, promised, source, start, end, as_, now=self._monitoring.clock(), **about)
+        now, room = self._monitoring.clock(), self.room()
+        frozen = partial(room.frozen, now=now)
+        return correct(connection, promised, source, start, end, as_, now=now, frozen=frozen, **about)
 
     def entries(self) -> list[LedgerEntry]:
         """The whole ledger, in the order it was written."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from monitoring_pipeline.analysis.objective import Promise
+from monitoring_pipeline.analysis.objective import ObjectiveKind, Promise
 from monitoring_pipeline.errors import NotFound, Refusal
 from monitoring_pipeline.records import LedgerEntry, Reclassified
 from monitoring_pipeline.store import ledger
@@ -29,8 +29,12 @@ def correct(
     reason: str,
     now: datetime,
     objective: str = "",
+    frozen: Callable[[ObjectiveKind], datetime] | None = None,
 ) -> LedgerEntry:
-    """Adds a correction, in the caller's transaction. Raises Refusal, and NotFound for an unknown objective."""
+    """Adds a correction, in the caller's transaction. Raises Refusal, and NotFound for an unknown objective.
+
+    `frozen` tells before when days of a kind of objective stay as they are: what nobody would ever see is refused.
+    """
     if not reason.strip():
         raise Refusal("a correction needs a reason: others will ask why")
     if end <= start:
@@ -40,6 +44,8 @@ def correct(
     if start < now - _OLDEST:
         raise Refusal(f"nothing is kept from more than {_OLDEST.days} days ago")
     _verify_objective(promises, source, objective)
+    if frozen is not None:
+        _verify_reach([p for p in promises if source in p.sources and objective in ("", p.objective)], start, frozen)
     return ledger.append(
         connection, author=author, now=now, source=source, start=start, end=end, as_=as_, reason=reason.strip(),
         objective=objective,
@@ -53,6 +59,15 @@ def _verify_objective(promises: Collection[Promise], source: str, objective: str
         raise NotFound("objective", objective, known)
     if not any(promise.objective == objective and source in promise.sources for promise in promises):
         raise Refusal(f"the objective {objective} is not about {source}")
+
+
+def _verify_reach(about: Collection[Promise], start: datetime, frozen: Callable[[ObjectiveKind], datetime]) -> None:
+    since = min((frozen(promise.spec.kind) for promise in about), default=None)
+    if since is not None and start < since:
+        raise Refusal(
+            f"what was measured before {since:%Y-%m-%d %H:%M} UTC is not kept any more, so figures of that time stay "
+            "as they are (`retention` says how long)"
+        )
 
 
 def revoke(connection: Connection, number: int, *, author: str, reason: str, now: datetime) -> LedgerEntry:

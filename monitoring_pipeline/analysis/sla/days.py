@@ -100,7 +100,10 @@ def refresh(room: Room, now: datetime) -> Computed:
 
 
 def recompute(room: Room, first: date, last: date, now: datetime) -> Computed:
-    """Computes all days from `first` to `last` again, whatever is kept of them."""
+    """Computes all days from `first` to `last` again, whatever is kept of them.
+
+    But not those that stay as they are: what they were computed from is gone or is going.
+    """
     return _compute(room, now, forced=(first, last))
 
 
@@ -125,7 +128,11 @@ Due = tuple[Day, Promise]
 def _forced(room: Room, first: date, last: date, now: datetime) -> list[Due]:
     span = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     found = [(day_of(promise.spec.timezone, day), promise) for promise in room.promises for day in span]
-    return [(day, promise) for day, promise in found if day.start < day.end <= now - _SETTLED]
+    return [
+        (day, promise)
+        for day, promise in found
+        if room.frozen(promise.spec.kind, now) <= day.start < day.end <= now - _SETTLED
+    ]
 
 
 def _due(room: Room, connection: DuckDBPyConnection, around: Surroundings, now: datetime) -> list[Due]:

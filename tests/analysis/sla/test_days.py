@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,13 @@ import duckdb
 import pytest
 
 from monitoring_pipeline.analysis.sla import days
+from monitoring_pipeline.analysis.sla.correcting import correct
 from monitoring_pipeline.analysis.sla.days import Computed, recompute, refresh
+from monitoring_pipeline.errors import Refusal
+from monitoring_pipeline.records import Reclassified
 from monitoring_pipeline.store import sla as stored
+from monitoring_pipeline.store.expiry import expire_hot
+from monitoring_pipeline.store.spec import RetentionSpec
 from monitoring_pipeline.store.warehouse import open_warehouse
 from tests.analysis.sla.promising import Past, at, past
 
@@ -120,8 +126,23 @@ def test_a_day_stays_as_it_is_once_what_it_was_computed_from_expires(here: Past)
     late = 24 * 120
     with open_warehouse(here.room.warehouse, at(late)) as warehouse:
         warehouse.execute("DELETE FROM samples")
+    here.publish(late)
+    assert expire_hot(here.store, RetentionSpec(), at(late))["samples"] == 3
     here.correct("db", 30, 40, "up", now=at(late))
     here.publish(late)
     assert refresh(here.room, at(late)).rows == 0
+    assert recompute(here.room, date(2026, 5, 1), date(2026, 5, 4), at(late)).rows == 0
+    here.publish(late)
     found = here.standing(late, at=at(5))
     assert [part.pair.corrected.bad / 3.6e9 for part in found.parts[:3]] == [0, 18, 12]
+
+
+def test_nobody_corrects_what_stays_as_it_is(here: Past) -> None:
+    here.promise({"up": {"kind": "quality", "source": "db", "threshold": 90, "target": "99%"}})
+    late, about = at(24 * 120), (Reclassified.UP,)
+    known = {"author": "eva", "reason": "because", "now": late, "frozen": partial(here.room.frozen, now=late)}
+    with here.store.write() as connection:
+        with pytest.raises(Refusal, match="before 2026-05-31 00:00 UTC is not kept any more"):
+            correct(connection, here.room.promises, "db", at(30), at(40), *about, **known)
+        correct(connection, here.room.promises, "db", at(24 * 40), at(24 * 41), *about, **known)
+        correct(connection, here.room.promises, "api", at(30), at(40), *about, **known)  # nothing was promised

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from monitoring_pipeline.analysis.objective import Promise
@@ -114,18 +116,25 @@ class Standing:
         rate = account.spent(unknown_is_bad=spec.unknown_is_bad) / (self.pace / timedelta(microseconds=1))
         if self.period.rolling:
             end = self.until + self.period.length
-            return exhausted_at(budget, rate, self.until, end, expired=self._expired)
+            return exhausted_at(budget, rate, self.until, end, expired=self._expiry())
         return exhausted_at(budget, rate, self.until, self.period.end)
 
-    def _expired(self, at: datetime) -> float:
-        """What of the spent budget has left a rolling window at a later moment; even within each part."""
-        edge, gone = self.period.start + (at - self.until), 0.0
-        for part in self.parts:
-            if part.start >= edge:
-                break
-            share = min(1.0, (edge - part.start) / (part.end - part.start))
-            gone += share * part.pair.corrected.spent(unknown_is_bad=self.promise.spec.unknown_is_bad)
-        return gone
+    def _expiry(self) -> Callable[[datetime], float]:
+        """Tells what of the spent budget has left a rolling window at a later moment; even within each part."""
+        unknown_is_bad = self.promise.spec.unknown_is_bad
+        begins = [part.start for part in self.parts]
+        spent = [part.pair.corrected.spent(unknown_is_bad=unknown_is_bad) for part in self.parts]
+        before = [0, *accumulate(spent)]
+
+        def expired(at: datetime) -> float:
+            edge = self.period.start + (at - self.until)
+            place = bisect_right(begins, edge) - 1
+            if place < 0:
+                return 0.0
+            part = self.parts[place]
+            return before[place] + min(1.0, (edge - part.start) / (part.end - part.start)) * spent[place]
+
+        return expired
 
 
 def standings(

@@ -23,6 +23,8 @@ __all__ = [
 
 _MISSED = 2
 _GRACE = timedelta(minutes=10)
+# Nobody says how often others report; what a day brings is not forgotten over a late night.
+_HOLDS, _FORGOTTEN = timedelta(hours=36), timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,10 @@ class SourceQuality:
 
 
 def suite_views(suites: Mapping[str, SuiteSpec], runs: Sequence[QualityRun], now: datetime) -> list[SuiteView]:
-    """Every enabled suite that is configured and everything that was pushed, by source and suite."""
+    """Every enabled suite that is configured and what was pushed in the last 30 days, by source and suite."""
     newest = {(run.source, run.suite): run for run in runs}
     views = [_view(name, spec, newest.get((spec.source, name)), now) for name, spec in suites.items() if spec.enabled]
-    views += [
-        SuiteView(run.suite, run.source, None, run, run.status, run.message) for run in runs if run.suite not in suites
-    ]
+    views += [_pushed(run, now) for run in runs if run.suite not in suites and run.at >= now - _FORGOTTEN]
     return sorted(views, key=lambda view: (view.source, view.suite))
 
 
@@ -71,6 +71,13 @@ def _view(name: str, spec: SuiteSpec, run: QualityRun | None, now: datetime) -> 
         why = f"its last run is {format_duration(age)} old"
         return SuiteView(name, spec.source, spec, run, Status.UNKNOWN, why, overdue=True)
     return SuiteView(name, spec.source, spec, run, run.status, run.message)
+
+
+def _pushed(run: QualityRun, now: datetime) -> SuiteView:
+    if run.at >= now - _HOLDS:
+        return SuiteView(run.suite, run.source, None, run, run.status, run.message)
+    why = f"it was reported {format_duration(timedelta(hours=(now - run.at) // timedelta(hours=1)))} ago"
+    return SuiteView(run.suite, run.source, None, run, Status.UNKNOWN, why, overdue=True)
 
 
 def _is_overdue(spec: SuiteSpec, run: QualityRun, now: datetime) -> bool:

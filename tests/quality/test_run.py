@@ -191,6 +191,17 @@ def test_a_suite_that_runs_no_more_is_unknown(monitoring: Monitoring, clock: Han
     assert monitoring.quality.of_source("orders").score is None
 
 
+def test_what_others_report_no_more_is_unknown_and_then_forgotten(monitoring: Monitoring, clock: Hands) -> None:
+    monitoring.quality.push("stock", Measurement({"completeness": 80.0}), "nightly")
+    clock.now += timedelta(hours=35)
+    assert monitoring.quality.of_source("stock").score == 80.0
+    clock.now += timedelta(hours=3)
+    stock = monitoring.quality.of_source("stock")
+    assert (stock.status, stock.score, stock.suites[0].reason) == (Status.UNKNOWN, None, "it was reported 1d14h ago")
+    clock.now += timedelta(days=30)
+    assert monitoring.quality.of_source("stock").suites == ()
+
+
 def test_what_others_measured_is_taken(monitoring: Monitoring) -> None:
     measurement = Measurement({"completeness": 80.0}, [finding(False, severity=Severity.WARNING)], {"late": 3}, rows=7)
     run = monitoring.quality.push("stock", measurement, "nightly")

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ GRACE = timedelta(minutes=2)
 
 _BUDGET = timedelta(minutes=4)
 _OTHER_STORE = timedelta(days=2)
+_MOST_POINTS = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,21 +189,31 @@ def _new(warehouse: DuckDBPyConnection, track: _Track, until: datetime, target: 
 
 def _build_values(warehouse: DuckDBPyConnection, level: Level, start: datetime, end: datetime) -> int:
     within = f"time >= {literal(start)} AND time < {literal(end)} AND isfinite(value)"
-    _name(
-        warehouse, f"SELECT source, check_id, metric, any_value(unit) AS unit FROM samples WHERE {within} GROUP BY ALL"
-    )
-    points = f"""
-        SELECT series.id AS series, time, value FROM samples
-        JOIN series USING (source, check_id, metric) WHERE {within}
-    """
+    found = "source, check_id, metric, any_value(unit) AS unit"
+    _name(warehouse, f"SELECT {found} FROM samples WHERE {within} GROUP BY source, check_id, metric")
     days = f"SELECT series, bucket, {values.whole('p25')} AS p25, {values.whole('p75')} AS p75 FROM values_day"
     limits = values.fences(days, DAY.floor(start), "series")
-    count = _replace(
-        warehouse, level.values, start, end, _compact(level, values.from_points(level, points, limits, "series"))
-    )
+    _clear(warehouse, level.values, start, end)
+    count = 0
+    for some in _slices(warehouse, within):
+        points = f"""
+            SELECT series.id AS series, time, value FROM samples JOIN series USING (source, check_id, metric)
+            WHERE {within} AND {some}
+        """
+        query = _compact(level, values.from_points(level, points, limits, "series"))
+        count += _insert(warehouse, level.values, query)
     if level == DAY:
         _build_weeks(warehouse, start, end)
     return count
+
+
+def _slices(warehouse: DuckDBPyConnection, within: str) -> list[str]:
+    """Conditions on `series.id` that each leave a few million points, so that memory is bounded; often just one."""
+    query = f"SELECT (SELECT count(*) FROM samples WHERE {within}), (SELECT coalesce(max(id), 0) FROM series)"
+    points, last = warehouse.execute(query).fetchall()[0]
+    slices = max(1, -(-int(points) // _MOST_POINTS))
+    bounds = [last * number // slices for number in range(slices + 1)]
+    return [f"series.id > {low} AND series.id <= {high}" for low, high in pairwise(bounds)]
 
 
 def _build_weeks(warehouse: DuckDBPyConnection, start: datetime, end: datetime) -> None:
@@ -246,8 +258,16 @@ def _compact(level: Level, query: str) -> str:
 
 
 def _replace(warehouse: DuckDBPyConnection, table: str, start: datetime, end: datetime, query: str) -> int:
+    _clear(warehouse, table, start, end)
+    return _insert(warehouse, table, query)
+
+
+def _clear(warehouse: DuckDBPyConnection, table: str, start: datetime, end: datetime) -> None:
     within = f"bucket >= {literal(start)}::TIMESTAMP_S AND bucket < {literal(end)}::TIMESTAMP_S"
     warehouse.execute(f"DELETE FROM {table} WHERE {within}")
+
+
+def _insert(warehouse: DuckDBPyConnection, table: str, query: str) -> int:
     inserted = f"INSERT INTO {table} BY NAME SELECT * FROM ({query}) ORDER BY series, bucket"
     return int(warehouse.execute(inserted).fetchall()[0][0])
 

@@ -77,11 +77,11 @@ def record(connection: Connection, looked: Look, siblings: Collection[str]) -> t
     others = [run for run in newest if run.suite != looked.suite]
     before = next((run for run in newest if run.suite == looked.suite), None)
     changes = schema_changes(_schema_of(before), looked.found.schema)
-    run = _run(looked, changes, _schema_of(before))
+    run = _run(looked, changes, before)
     insert_run(connection, run)
     insert_events(connection, [_event(run, change) for change in changes])
     runs = [run, *(other for other in others if other.suite in siblings)]
-    samples = [*_figures(run, looked, len(changes)), *_scores([run], run.suite), *_scores(runs, "")]
+    samples = [*_figures(run, looked, len(changes)), *_scores_of_suite(run), *_scores_of_source(runs)]
     return run, samples
 
 
@@ -89,7 +89,7 @@ def _schema_of(run: QualityRun | None) -> Mapping[str, str]:
     return run.profile.get("schema", {}) if run is not None else {}
 
 
-def _run(looked: Look, changes: Sequence[SchemaChange], schema_before: Mapping[str, str]) -> QualityRun:
+def _run(looked: Look, changes: Sequence[SchemaChange], before: QualityRun | None) -> QualityRun:
     found = looked.found
     scores = dimension_scores(found.findings, found.scores)
     return QualityRun(
@@ -99,8 +99,8 @@ def _run(looked: Look, changes: Sequence[SchemaChange], schema_before: Mapping[s
         errors=sum(finding.met is None for finding in found.findings), message=_message(found, changes),
         dimensions={dimension.value: score for dimension, score in scores.items()},
         # A look that saw no columns must not make the next one call them all new.
-        profile={**_profile(found), "schema": dict(found.schema or schema_before),
-                 "changes": [change.text for change in changes]},
+        profile={**_profile(found), "schema": dict(found.schema or _schema_of(before)),
+                 "changes": [change.text for change in changes], "known": _known(before)},
         findings=[_plain(finding) for finding in found.findings],
     )  # fmt: skip
 
@@ -134,21 +134,44 @@ def _event(run: QualityRun, change: SchemaChange) -> Event:
     )
 
 
-def _scores(runs: Sequence[QualityRun], check: str) -> Iterator[Sample]:
-    """`quality` and `quality.DIMENSION` of one suite, or the means over all suites of a source; and its status or the
-    worst of them as `quality_status`: 0 healthy, 1 unknown, 2 warning, 3 critical.
+def _known(run: QualityRun | None) -> dict[str, Any]:
+    """Status, score and dimensions of a run; what it could not find out is as it was when it last could."""
+    before: dict[str, Any] = {"status": None, "score": None, "dimensions": {}}
+    if run is None:
+        return before
+    before |= run.profile.get("known", {})
+    return {
+        "status": before["status"] if run.status is Status.UNKNOWN else run.status.value,
+        "score": before["score"] if run.score is None and run.status is Status.UNKNOWN else run.score,
+        "dimensions": dict(run.dimensions or (before["dimensions"] if run.status is Status.UNKNOWN else {})),
+    }
 
-    Those of the source name no check and come last, so to whoever asks for any check they are the newest.
+
+def _scores_of_suite(run: QualityRun) -> Iterator[Sample]:
+    """`quality` and `quality.DIMENSION` of one suite."""
+    scores = {"quality": run.score, **{f"quality.{name}": score for name, score in run.dimensions.items()}}
+    for metric, score in scores.items():
+        if score is not None:
+            yield Sample(run.source, metric, run.at, score, "", run.suite)
+
+
+def _scores_of_source(runs: Sequence[QualityRun]) -> Iterator[Sample]:
+    """The means over all suites of a source, and `quality_status`, the worst: 0 healthy, 2 warning, 3 critical.
+
+    They name no check and come last, so to whoever asks for any check they are the newest. A suite that cannot be
+    judged now counts as it was when it could: not knowing must neither raise an alert nor end one.
     """
-    newest = runs[0]
-    yield Sample(newest.source, "quality_status", newest.at, worst(run.status for run in runs).rank, "", check)
-    found: dict[str, list[float]] = {"quality": [run.score for run in runs if run.score is not None]}
-    for run in runs:
-        for dimension, score in run.dimensions.items():
-            found.setdefault(f"quality.{dimension}", []).append(score)
-    for metric, scores in found.items():
-        if scores:
-            yield Sample(newest.source, metric, newest.at, sum(scores) / len(scores), "", check)
+    newest, found = runs[0], [_known(run) for run in runs]
+    scores: dict[str, list[float]] = {"quality": [known["score"] for known in found if known["score"] is not None]}
+    for known in found:
+        for dimension, score in known["dimensions"].items():
+            scores.setdefault(f"quality.{dimension}", []).append(score)
+    statuses = [Status(known["status"]) for known in found if known["status"] is not None]
+    if statuses:
+        yield Sample(newest.source, "quality_status", newest.at, worst(statuses).rank)
+    for metric, each in scores.items():
+        if each:
+            yield Sample(newest.source, metric, newest.at, sum(each) / len(each))
 
 
 def _figures(run: QualityRun, looked: Look, changes: int) -> Iterator[Sample]:

@@ -109,6 +109,17 @@ def test_what_is_not_known_has_no_score(monitoring: Monitoring) -> None:
     assert samples(monitoring, "expectations_unknown") == [("rows", 1.0), ("sums", 0.0)]
 
 
+def test_not_knowing_neither_raises_nor_ends_an_alert(monitoring: Monitoring, clock: Hands) -> None:
+    looked(monitoring, "rows", Examination((finding(False),)))
+    for found in (Examination(problem="away"), Examination((finding(None),))):
+        clock.now += timedelta(hours=1)
+        looked(monitoring, "rows", found)
+    looked(monitoring, "sums", Examination((finding(True),)))
+    assert samples(monitoring, "quality_status") == [("", 3.0)] * 4
+    assert [value for check, value in samples(monitoring, "quality") if not check] == [0.0, 0.0, 0.0, 50.0]
+    assert [alert.rule for alert in alerts(monitoring)] == ["poor"]
+
+
 def schema(**types: str) -> Examination:
     return Examination((finding(True),), rows=1, schema=types)
 

@@ -15,12 +15,12 @@ from monitoring_pipeline.config.alerting import declared
 from monitoring_pipeline.config.anchoring import anchored
 from monitoring_pipeline.config.documents import Document
 from monitoring_pipeline.config.nodes import Fields, Scalar, plain
-from monitoring_pipeline.config.problems import Problems, hint, quoted
+from monitoring_pipeline.config.problems import Problems, choices, hint, quoted
 from monitoring_pipeline.config.validation import as_fields, validate
 from monitoring_pipeline.quality.spec import SuiteSpec
 from monitoring_pipeline.reports.spec import ReportSpec
 
-__all__ = ["Knowledge", "knowledge_sections", "parts_of_suites", "read_knowledge"]
+__all__ = ["Knowledge", "check_reports", "knowledge_sections", "parts_of_suites", "read_knowledge"]
 
 SpecT = TypeVar("SpecT", bound=BaseModel)
 _SECTIONS = ("suites", "collectors", "objectives", "reports")
@@ -100,6 +100,15 @@ def _is_about_enabled(fields: Fields, sources: _Sources, problems: Problems) -> 
 def parts_of_suites(suites: Mapping[str, SuiteSpec]) -> list[BaseModel]:
     """The suites and the tables they look at."""
     return [*suites.values(), *(suite.table for suite in suites.values() if suite.table is not None)]
+
+
+def check_reports(document: Document, components: Collection[str], problems: Problems) -> None:
+    """The component that a report is about must exist."""
+    for node in document.named["reports"].values.values():
+        wanted = node.values.get("component") if isinstance(node, Fields) else None
+        if isinstance(wanted, Scalar) and wanted.value is not None and wanted.text not in components:
+            message = f"{quoted(wanted)} is not a component{hint(wanted.text, components)}"
+            problems.add(wanted.mark, f"{message}; known components: {choices(components)}")
 
 
 def knowledge_sections(document: Document) -> dict[str, Any]:

@@ -27,7 +27,13 @@ from monitoring_pipeline.config.documents import Document, read_document
 from monitoring_pipeline.config.expansion import Expanded, Expansion
 from monitoring_pipeline.config.extras import missing_extra, missing_extras
 from monitoring_pipeline.config.fields import ApiSpec, ComponentFields, HeadFields, IncludedFields, SourceFields
-from monitoring_pipeline.config.knowledge import Knowledge, knowledge_sections, parts_of_suites, read_knowledge
+from monitoring_pipeline.config.knowledge import (
+    Knowledge,
+    check_reports,
+    knowledge_sections,
+    parts_of_suites,
+    read_knowledge,
+)
 from monitoring_pipeline.config.nodes import Fields, Place, Scalar, plain
 from monitoring_pipeline.config.problems import Problems, at, hint, quoted
 from monitoring_pipeline.config.reading import read_yaml
@@ -123,6 +129,9 @@ class _Loading:
             sources={*sources, *self.unread},
             disabled=disabled,
         )
+        if not self.unread:
+            named = {*components, *(source.component for source in sources.values())}
+            check_reports(self.document, named, self.problems)
         census = Census(
             sources,
             {source.id: [check.check for check in source.checks] for source in built},

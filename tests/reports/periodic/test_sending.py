@@ -132,6 +132,7 @@ def test_one_can_be_sent_by_hand_again_and_again(at: Callable[[datetime], Monito
         ("  weekly: {channel: mial}", "'mial' is not a channel; did you mean 'mail'?"),
         ("  weekly: {channel: mail, source: baad}", "'baad' is not a source; did you mean 'bad'?"),
         ("  weekly: {channel: mail, source: bad, component: web}", "give one of them"),
+        ("  weekly: {channel: mail, component: wbe}", "'wbe' is not a component; did you mean 'web'?"),
         ("  weekly: {channel: mail, to: nobody}", "is not an e-mail address"),
         ("  weekly: {channel: mail, period: year}", "period"),
     ],

@@ -91,8 +91,9 @@ def check_chain(found: Sequence[LedgerEntry]) -> Break | None:
 
 
 def missing(connection: Connection, found: Sequence[LedgerEntry]) -> Break | None:
-    """The first entry that the audit log, as far as it is kept, knows otherwise: taken away or written anew."""
+    """The first entry that the audit log, as far as it is kept, knows otherwise: taken away, written anew or put in."""
     hashes = {entry.number: entry.hash for entry in found}
+    known: set[int] = set()
     query = select(audit.c.detail).where(audit.c.action == _ACTION).order_by(audit.c.id)
     for text in connection.execute(query).scalars():
         kept = json.loads(text)
@@ -101,7 +102,9 @@ def missing(connection: Connection, found: Sequence[LedgerEntry]) -> Break | Non
             return Break(number, "the audit log knows it, and it is gone")
         if hashes[number] != kept["hash"]:
             return Break(number, "the audit log knows another hash of it")
-    return None
+        known.add(number)
+    strange = [number for number in hashes if known and number > min(known) and number not in known]
+    return Break(min(strange), "the audit log does not know it") if strange else None
 
 
 def entry_hash(entry: LedgerEntry) -> str:

@@ -118,6 +118,16 @@ def test_an_entry_that_was_put_in_is_found(store: OperationalStore) -> None:
     assert found.number == 5
 
 
+def test_an_entry_that_was_put_in_at_the_end_and_sealed_is_found(store: OperationalStore) -> None:
+    last = entries(store)[-1]
+    forged = replace(last, number=5, previous=last.hash)
+    with store.write() as connection:
+        row = ledger._row(replace(forged, hash=ledger.entry_hash(forged)))
+        connection.execute(insert(tables.ledger).values(row))
+    assert ledger.check_chain(entries(store)) is None
+    assert verdict(store) == ledger.Break(5, "the audit log does not know it")
+
+
 def test_what_was_exported_reads_back(store: OperationalStore) -> None:
     assert [ledger.of_document(ledger.document(entry)) for entry in entries(store)] == entries(store)
 

@@ -89,7 +89,8 @@ def _wanted(order: Order) -> Wanted:
         wanted = None
     if wanted is not None:
         wanted |= {*suite.columns, *filter(None, [suite.freshness_column])}
-    return Wanted(wanted, suite.max_rows, suite.memory_mb, suite.timeout.total_seconds(), order.networks)
+    return Wanted(wanted, suite.max_rows, suite.memory_mb, suite.timeout.total_seconds(), suite.freshness_column,
+                  order.networks)  # fmt: skip
 
 
 def _schema(suite: SuiteSpec, batch: Batch) -> Mapping[str, str]:
@@ -107,7 +108,7 @@ def _profile(suite: SuiteSpec, batch: Batch) -> Profile | None:
         batch.connection, BATCH, types, exact=batch.examined <= suite.max_rows, masked=suite.masked_of(types),
         freshness_column=suite.freshness_column,
     )  # fmt: skip
-    return replace(profile, rows=batch.examined)
+    return replace(profile, rows=batch.examined, newest=batch.newest or profile.newest)
 
 
 def _enough_rows(suite: SuiteSpec, batch: Batch) -> Finding:

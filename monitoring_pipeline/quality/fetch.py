@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +35,13 @@ _HUGE = ("HUGEINT", "UHUGEINT")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What of a table is wanted: these columns, or all of them; at most so many rows."""
+    """What of a table is wanted: these columns, or all of them; at most so many rows; and how new it is by a column."""
 
     columns: Collection[str] | None = None
     max_rows: int = 1_000_000
     memory_mb: int = 2048
     timeout_s: float = 300.0
+    newest_of: str | None = None
     networks: NetworksSpec = field(default_factory=NetworksSpec)
 
     def pick(self, there: Sequence[str]) -> Sequence[str]:
@@ -53,7 +55,8 @@ class Batch:
     """A table within reach.
 
     `rows` is the exact number of its rows, `examined` how many of them `BATCH` holds. `schema` has all columns
-    with the source's types, `types` those within reach with DuckDB's.
+    with the source's types, `types` those within reach with DuckDB's. `newest` is the maximum of the wanted column as
+    a moment where `BATCH` holds a sample, which rarely holds the newest row.
     """
 
     connection: DuckDBPyConnection
@@ -61,6 +64,7 @@ class Batch:
     examined: int
     schema: Mapping[str, str]
     types: Mapping[str, str]
+    newest: datetime | None = None
 
     def frame(self, columns: Sequence[str]) -> DataFrame:
         """These columns as a data frame; `rows` of it are `examined`."""
@@ -136,7 +140,9 @@ def batch_of(table: Table, wanted: Wanted, folder: Path) -> Iterator[Batch]:
     }
     with duckdb.connect(config=settings) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        desk = Desk(connection, folder, wanted.pick, wanted.max_rows, wanted.timeout_s, wanted.networks)
+        desk = Desk(
+            connection, folder, wanted.pick, wanted.max_rows, wanted.timeout_s, wanted.newest_of, wanted.networks
+        )
         opened = table.open(desk)
         _lock_up(connection, desk.permitted)
         yield _batch(connection, opened, wanted)
@@ -162,7 +168,17 @@ def _batch(connection: DuckDBPyConnection, opened: Opened, wanted: Wanted) -> Ba
         there, types = wanted.max_rows, {name: types[name] for name in wanted.pick(list(types))}
     else:
         connection.execute(f"CREATE TEMP VIEW {BATCH} AS SELECT * FROM {opened.relation}")  # noqa: S608
-    return Batch(connection, rows, there, opened.schema or types, types)
+    newest = _newest(connection, opened, wanted.newest_of) if there < rows else None
+    return Batch(connection, rows, there, opened.schema or types, types, newest)
+
+
+def _newest(connection: DuckDBPyConnection, opened: Opened, column: str | None) -> datetime | None:
+    if column is None:
+        return None
+    told = f"(SELECT {quoted(opened.newest)} AS {identifier(column)})" if opened.newest is not None else opened.relation
+    newest = f"SELECT max(TRY_CAST({identifier(column)} AS TIMESTAMPTZ)) FROM {told}"  # noqa: S608 - quoted names
+    found = connection.execute(newest).fetchone()
+    return found[0].astimezone(UTC) if found and isinstance(found[0], datetime) else None
 
 
 def _types(connection: DuckDBPyConnection, relation: str) -> dict[str, str]:

@@ -53,7 +53,8 @@ class Desk:
 
     `connection` is an empty in-memory DuckDB. `folder` may be written to and is removed afterwards. `pick` chooses,
     of all the columns there are, those that somebody wants to look at. No more than `max_rows` rows have to be
-    brought here, a sample of them where there are more.
+    brought here, a sample of them where there are more; who does so says what the maximum of the column `newest_of`
+    is in all of them, or rows would seem older than they are.
     """
 
     connection: DuckDBPyConnection
@@ -61,6 +62,7 @@ class Desk:
     pick: Callable[[Sequence[str]], Sequence[str]]
     max_rows: int
     timeout_s: float
+    newest_of: str | None = None
     networks: NetworksSpec = field(default_factory=NetworksSpec)
     permitted: list[str] = field(default_factory=list)
 
@@ -79,13 +81,14 @@ class Opened:
     """A table that DuckDB can read: `relation` is what stands after FROM.
 
     Where the relation holds no more than a sample, or not all columns, the kind says so itself: `rows` is the exact
-    number of rows, `schema` maps every column to its type in the words of the source. DuckDB is asked for what is
-    None.
+    number of rows, `schema` maps every column to its type in the words of the source, `newest` is the maximum of
+    the column `newest_of` as text. DuckDB is asked for what is None.
     """
 
     relation: str
     rows: int | None = None
     schema: Mapping[str, str] | None = None
+    newest: str | None = None
 
 
 class Table(BaseModel):

@@ -189,6 +189,8 @@ def test_freshness_is_judged_by_the_newest_row(examine: Examine, database: Path)
     assert (old.met, old.dimension) == (False, "timeliness")
     assert old.text == "the newest row is 333d11h43m21s old, 1d at most is expected"
     assert examine(**suite, max_age="400d").findings[1].met is True
+    sampled = examine(**suite, max_age="1d", max_rows=100)
+    assert (sampled.examined, sampled.findings[1].text) == (100, old.text)
 
 
 def test_every_type_of_the_catalogue_is_judged_or_says_why_not(examine: Examine, database: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,21 @@ def test_a_huge_sqlite_table_is_sampled_and_counted(opened: Any, sqlite_file: Pa
     batch = opened(Wanted(max_rows=1000), kind="sqlite", path=sqlite_file, table="many")
     assert batch.rows == 20_000
     assert 500 < batch.examined <= 1000
+
+
+def test_the_newest_row_is_known_though_a_sample_rarely_holds_it(
+    opened: Any, sqlite_file: Path, postgres: str
+) -> None:  # fmt: skip
+    wanted = Wanted(max_rows=1000, newest_of="t")
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
+    for fields in (
+        {"kind": "sqlite", "path": sqlite_file,
+         "query": numbers + "SELECT datetime('2026-01-01', '-' || (20000 - i) || ' minutes') AS t FROM n"},
+        {"kind": "postgresql", "url": postgres,
+         "query": "SELECT '2026-01-01Z'::timestamptz - i * interval '1 min' AS t FROM generate_series(0, 19999) i"},
+    ):  # fmt: skip
+        batch = opened(wanted, **fields)
+        assert (batch.rows, batch.examined <= 1000, batch.newest) == (20_000, True, datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def test_an_empty_sqlite_table_and_a_query(opened: Any, sqlite_file: Path) -> None:

@@ -65,8 +65,10 @@ query: select * from orders where placed > now() - interval '1 day'
             rows = _count(connection, relation)
             names = desk.pick(list(schema))
             part = f" WHERE random() < {desk.max_rows / rows}" if rows > desk.max_rows else ""
+            newest = _newest(connection, relation, desk.newest_of) if part and desk.newest_of in schema else None
             _copy(connection, f"SELECT {', '.join(map(identifier, names))} FROM {relation}{part}", path)  # noqa: S608
-        return Opened(_fetched(desk, path, {name: _TYPES.get(schema[name], "VARCHAR") for name in names}), rows, schema)
+        types = {name: _TYPES.get(schema[name], "VARCHAR") for name in names}
+        return Opened(_fetched(desk, path, types), rows, schema, newest)
 
 
 def _schema(connection: Connection, relation: str) -> dict[str, str]:
@@ -82,6 +84,12 @@ def _schema(connection: Connection, relation: str) -> dict[str, str]:
 def _count(connection: Connection, relation: str) -> int:
     row = connection.execute(f"SELECT count(*) FROM {relation}".encode()).fetchone()  # noqa: S608
     return int(row[0]) if row else 0
+
+
+def _newest(connection: Connection, relation: str, column: str | None) -> str | None:
+    query = f"SELECT max({identifier(column or '')})::text FROM {relation}"  # noqa: S608 - the suite's own query
+    row = connection.execute(query.encode()).fetchone()
+    return row[0] if row else None
 
 
 def _copy(connection: Connection, query: str, path: Path) -> None:

@@ -50,11 +50,12 @@ class SqliteTable(Table):
             share = desk.max_rows / rows if rows > desk.max_rows else 1.0
             part = f" WHERE abs(random() / 9223372036854775808.0) < {share}" if share < 1 else ""
             names = desk.pick(list(declared))
+            newest = _newest(connection, relation, desk.newest_of) if part and desk.newest_of in declared else None
             selected = ", ".join(map(identifier, names))
             cursor = connection.execute(f"SELECT {selected} FROM {relation}{part}")  # noqa: S608 - quoted names
             _take(desk, cursor, names)
         schema = {name: declared[name] or "ANY" for name in declared}
-        return Opened(_typed(desk, names, declared), rows, schema)
+        return Opened(_typed(desk, names, declared), rows, schema, newest)
 
     def _declared(self, connection: Connection, relation: str) -> dict[str, str]:
         """Every column with the type it was declared with; a query's have none."""
@@ -64,6 +65,12 @@ class SqliteTable(Table):
             found = connection.execute("SELECT name, type FROM pragma_table_info(?)", (self.table,)).fetchall()
             types = {name: type_.upper() for name, type_ in found}
         return {name: types.get(name, "") for name in names}
+
+
+def _newest(connection: Connection, relation: str, column: str | None) -> str | None:
+    query = f"SELECT CAST(max({identifier(column or '')}) AS TEXT) FROM {relation}"  # noqa: S608 - quoted names
+    (newest,) = connection.execute(query).fetchone()
+    return None if newest is None else str(newest)
 
 
 def _take(desk: Desk, cursor: Cursor, names: Sequence[str]) -> None:

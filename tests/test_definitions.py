@@ -119,7 +119,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     return set(names)
 
 
-@pytest.mark.parametrize("name", ["great_expectations", "sklearn", "statsmodels", "pandas", "pyarrow", "matplotlib"])
+@pytest.mark.parametrize("name", ["great_expectations", "sklearn", "statsmodels", "pandas", "matplotlib"])
 def test_a_health_check_run_never_imports(imported: set[str], name: str):
     assert "dagster" in imported
     assert name not in imported

@@ -16,6 +16,7 @@ from monitoring_pipeline.api import (
     collections,
     duty,
     health,
+    history,
     outlook,
     push,
     quality,
@@ -77,6 +78,7 @@ def create_app(monitoring: Monitoring) -> FastAPI:
     app.include_router(health.routes(room))
     app.include_router(push.routes(room))
     app.include_router(collections.routes(room))
+    app.include_router(history.routes(room))
     app.include_router(outlook.routes(room))
     app.include_router(alerts.routes(room))
     app.include_router(duty.routes(room))

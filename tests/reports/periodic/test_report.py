@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 import pytest
 
 from monitoring_pipeline.app import Monitoring
+from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.errors import NotFound
 from monitoring_pipeline.reports.periodic import Report, run
 from monitoring_pipeline.reports.periodic.document import Column, Fact, Section, Table
@@ -22,6 +23,7 @@ from monitoring_pipeline.reports.periodic.markdown import to_markdown
 from monitoring_pipeline.reports.periodic.wording import shown
 from monitoring_pipeline.store import queries
 from tests.reports.periodic.conftest import NOW
+from tests.store.rows import write
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +93,28 @@ def test_a_source_and_a_component_have_reports_of_their_own(lived: Monitoring):
 
 def test_before_anything_happened_every_section_says_so(lived: Monitoring):
     early = lived.reporting.make(lived.reporting.period("month", NOW.date().replace(year=2020)))
-    for name in ("availability", "response", "quality", "events", "collection"):
+    for name in ("availability", "response", "quality", "events", "collection", "watching"):
         assert early.sections[name].absent, name
     assert to_html(early).count("<h2") == len(run.SECTIONS)
+
+
+def test_what_nobody_knows_is_not_said_to_be_well(lived: Monitoring):
+    dark = lived.reporting.make(lived.reporting.period("week"), source="dark")
+    assert dark.sections["availability"].text == "Nothing is known: no check could find out how things were."
+    long_ago = NOW.replace(year=2019)
+    run = {
+        "suite": "rows", "started": to_us(long_ago), "at": to_us(long_ago), "status": "unknown", "score": None,
+        "rows": None, "expectations": 1, "failed": 0, "errors": 1, "message": "", "dimensions": "{}", "profile": "{}",
+        "findings": "[]",
+    }  # fmt: skip
+    said = []
+    for source, score in (("dark", None), ("good", 99.0), ("bad", 80.0)):
+        write(lived.store, "quality_runs", [{**run, "source": source, "score": score}])
+        said.append(lived.reporting.make(lived.reporting.period("day", long_ago.date())).sections["quality"].text)
+    assert said == [
+        "Nothing is known: no suite could be carried out.", "Every suite scored 95 or more; of 1 nothing is known.",
+        "1 of 3 suites scored below 95 on average; of 1 nothing is known.",
+    ]  # fmt: skip
 
 
 def test_the_outlook_is_what_was_computed_last_before_the_end(lived: Monitoring):

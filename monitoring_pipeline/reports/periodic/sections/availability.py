@@ -78,8 +78,12 @@ def _together(rows: Any) -> dict[str, Any]:
 
 def _sentence(material: Material, found: Mapping[str, Mapping[str, Any]]) -> str:
     down = [name for name, row in found.items() if row["critical"]]
+    unknown = sum(row["availability"] is None for row in found.values())
+    if unknown == len(found):
+        return "Nothing is known: no check could find out how things were."
     if not down:
-        return "No check found anything critical."
+        dark = f"; of {unknown} of {len(material.ids)} sources nothing is known" if unknown else ""
+        return f"No check found anything critical{dark}."
     listed = ", ".join(material.names[name] for name in sorted(down, key=lambda name: _badness(found[name]))[:3])
     tail = f" and {len(down) - 3} more" if len(down) > 3 else ""
     return f"Something critical was found at {len(down)} of {len(material.ids)} sources: {listed}{tail}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from monitoring_pipeline.reports.periodic.document import Column, Fact, Section, Table
@@ -27,18 +28,21 @@ def section(material: Material) -> Section:
     earlier = periods.quality(material.history, material.chosen, material.period.before().start, material.start)
     before = {(row["source"], row["suite"]): row["score"] for row in earlier}
     rows = [_row(material, row, before.get((row["source"], row["suite"]))) for row in found]
-    worst = [row for row in found if row["score"] is not None and row["score"] < 95]
-    text = (
-        f"{len(worst)} of {len(found)} suites scored below 95 on average."
-        if worst
-        else "Every suite scored 95 or more."
-    )
     facts = [
         Fact("mean score", _mean(found), "number", _mean(earlier)),
         Fact("runs", sum(row["runs"] for row in found), "number", sum(row["runs"] for row in earlier)),
         Fact("runs that could not be carried out", sum(row["unknown"] for row in found), "number", mood="unknown"),
     ]
-    return Section(TITLE, text, facts, [Table("", _COLUMNS, rows[:_SHOWN], max(0, len(rows) - _SHOWN))])
+    return Section(TITLE, _sentence(found), facts, [Table("", _COLUMNS, rows[:_SHOWN], max(0, len(rows) - _SHOWN))])
+
+
+def _sentence(found: Sequence[Mapping[str, Any]]) -> str:
+    known = [row["score"] for row in found if row["score"] is not None]
+    poor, unknown = sum(score < 95 for score in known), len(found) - len(known)
+    if not known:
+        return "Nothing is known: no suite could be carried out."
+    text = f"{poor} of {len(found)} suites scored below 95 on average" if poor else "Every suite scored 95 or more"
+    return f"{text}; of {unknown} nothing is known." if unknown else f"{text}."
 
 
 def _row(material: Material, row: dict[str, Any], before: float | None) -> list[Any]:

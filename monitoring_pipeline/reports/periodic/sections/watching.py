@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitoring_pipeline.reports.periodic.document import Column, Fact, Section, Table
 from monitoring_pipeline.reports.periodic.section import Material
-from monitoring_pipeline.store import periods
+from monitoring_pipeline.store import periods, rollups
 
 __all__ = ["TITLE", "section"]
 
@@ -19,6 +19,8 @@ def section(material: Material) -> Section:
     """Gaps by their reason."""
     found = periods.gap_reasons(material.history, material.chosen, material.start, material.until)
     if not found:
+        if not rollups.found(material.history, material.chosen, material.start, material.until):
+            return Section(TITLE, absent="No check was executed in this time, so nothing is known.")
         return Section(TITLE, "Every slot of every check was executed.")
     rows = [[row["reason"].replace("_", " "), row["slots"], row["checks"], row["first"], row["last"]] for row in found]
     slots = sum(row["slots"] for row in found)

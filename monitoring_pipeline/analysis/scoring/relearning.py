@@ -46,7 +46,7 @@ class Past:
         """Which points are learnt from."""
         learnt = np.ones(len(points.series), dtype=bool)
         troubled = self._pauses.keys() | self._spans.keys()
-        for place in np.unique(points.series).tolist():
+        for place in np.unique(points.series).tolist() if troubled else ():
             source = wanted[place].source
             if source in troubled:
                 at = np.flatnonzero(points.series == place)

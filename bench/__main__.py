@@ -18,6 +18,7 @@ NAMES = (
     "status",
     "history",
     "rollups",
+    "anomaly",
     "reports",
     "sla",
     "quality",

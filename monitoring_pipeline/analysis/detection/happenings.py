@@ -56,7 +56,7 @@ def _flat(rows: Rows, trains: NDArray[np.bool_]) -> NDArray[np.bool_]:
     same, top = rows["same"], rows["same_top"]
     limit = np.maximum(_FLAT_POINTS, _FLAT_TIMES * (top + 1))
     found = (same >= limit) & (same - 1 < limit) & (rows["lively"] > _LIVELY)
-    fading = 1 / (14 * rows["a_day"])
-    grown = np.maximum(np.minimum(same, limit), top - fading * top)
-    rows["same_top"] = np.where(trains & ((same < limit) | (rows["lively"] < _LIVELY)), grown, top)
+    ended = np.where((same == 0) & trains, np.minimum(rows["run"], limit), 0.0)
+    rows["same_top"] = np.maximum(ended, top - top / (14 * rows["a_day"]))
+    rows["run"] = same
     return found

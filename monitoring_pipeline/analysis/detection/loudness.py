@@ -33,7 +33,7 @@ def loudness(seen: Seen) -> Floats:
 
 def roll_days(rows: Rows, at: Context) -> None:
     """Closes the day of the series whose first point of a new day this is."""
-    rolls = (rows["day"] != at.day) & (rows["learnt"] > 0)
+    rolls = (rows["day"] != at.day) & (rows.streams("today")[-1] > _BEFORE_ANY)
     if rolls.any():
         part = Rows(rows.data[:, rolls])
         _close(part)

@@ -26,7 +26,6 @@ __all__ = [
     "Integers",
     "Memory",
     "Rows",
-    "Table",
 ]
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -35,7 +34,7 @@ Integers: TypeAlias = NDArray[np.int64]
 SLOTS, HOURS = 288, 24
 VOTERS = (
     "level", "turn", "step", "slot_range", "unexplained", "range", "mean_4", "mean_16", "mean_64", "unrest",
-    "median_step", "plain_level",
+    "median_step", "plain_level", "hold_6", "hold_25", "least_3", "contrast", "bend",
 )  # fmt: skip
 """What is looked at in every point, as strangeness without a unit; see `voters`."""
 STREAMS = (*(f"{name}_{side}" for side in ("up", "down") for name in VOTERS[:4]), *VOTERS)
@@ -46,19 +45,22 @@ _FACTS: dict[str, float] = {
     # settings
     "factor": 1.0, "direction": 0.0, "transform": 0.0, "budget": 1.0,
     # how often points come: microseconds, and what follows from it
-    "interval": 0.0, "slot_us": 300e6, "slots": 288.0, "a_day": 288.0, "a_slot": 1.0, "slow": 0.03,
+    "interval": 0.0, "slot_us": 300e6, "slots": 288.0, "a_day": 288.0, "a_slot": 1.0, "slow": 0.03, "gain": 0.2,
     # how much is known
     "points": 0.0, "learnt": 0.0, "day": -1.0, "days": 0.0, "last_us": _NAN,
     # short memory
     "last": _NAN, "last_2": _NAN, "last_3": _NAN, "near": 0.0, "mean_4": 0.0, "mean_16": 0.0, "mean_64": 0.0,
-    "unrest": 0.0, "same": 0.0,
+    "unrest": 0.0, "hold_6": 0.0, "hold_25": 0.0, "level_1": 0.0, "level_2": 0.0, "quick": 0.0, "lazy": 0.0,
+    "same": 0.0,
     # long memory
     "mean": 0.0, "deviation": 0.0, "away": 0.0, "lively": 0.0, "top": 0.0, "bottom": 0.0,
     "scale_level": 0.0, "scale_turn": 0.0, "scale_step": 0.0, "scale_unexplained": 0.0,
+    "scale_contrast": 0.0, "scale_bend": 0.0,
     # events
-    "same_top": 0.0, "gap_top": 0.0, "rise": 0.0, "fall": 0.0, "shift_rest": 0.0,
+    "run": 0.0, "same_top": 0.0, "gap_top": 0.0, "rise": 0.0, "fall": 0.0, "shift_rest": 0.0,
     # alarms
-    "alarming": 0.0, "peak": 0.0, "quiet": 0.0, "pressure": 0.0, "echo": 0.0,
+    "warning.alarming": 0.0, "warning.quiet": 0.0, "warning.pressure": 0.0,
+    "critical.alarming": 0.0, "critical.quiet": 0.0, "critical.pressure": 0.0,
 }  # fmt: skip
 _KINDS = {"today": -9.0, "usual": 0.0, "spread": 0.3, "most": 0.0, "recent": -3.0}
 _PAUSES = 7
@@ -89,7 +91,7 @@ class Rows:
         row: Floats = self.data[_PLACE[name]]
         return row
 
-    def __setitem__(self, name: str, values: Floats | Integers | float) -> None:
+    def __setitem__(self, name: str, values: Floats | Integers | NDArray[np.bool_] | float) -> None:
         self.data[_PLACE[name]] = values
 
     def streams(self, kind: str) -> Floats:
@@ -127,9 +129,13 @@ class Memory:
         """Writes back what `rows` gave for an index."""
         self._rows[:, index] = rows.data
 
-    def table(self, name: str) -> Table:
-        """One table."""
-        return Table(self._tables[name])
+    def cells(self, row: Integers, columns: Integers | int = 0) -> Integers:
+        """Where a row of each of some series is in any table."""
+        return np.asarray(row * self._rows.shape[1] + columns)
+
+    def table(self, name: str) -> Floats:
+        """One table, flat: a view, to be read and written at `cells`."""
+        return self._tables[name].reshape(-1)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Everything, without the spare room. Keys begin with the names of rows' and tables' layout."""
@@ -147,22 +153,6 @@ class Memory:
         memory._rows = take(arrays["rows"], dtype=np.float64, order="C")
         memory._tables = {name: take(arrays[f"table.{name}"], dtype=np.float64, order="C") for name in TABLES}
         return memory
-
-
-class Table:
-    """A table, read and written at one row of each of some series."""
-
-    def __init__(self, data: Floats) -> None:
-        self._flat, self._width = data.reshape(-1), data.shape[1]
-
-    def at(self, row: Integers, column: Integers) -> Floats:
-        """The value of each series `column` in its own row."""
-        values: Floats = self._flat.take(row * self._width + column)
-        return values
-
-    def put(self, row: Integers, column: Integers, values: Floats) -> None:
-        """Writes a value per series in its own row."""
-        self._flat[row * self._width + column] = values
 
 
 def _widened(data: Floats, width: int) -> Floats:

@@ -16,6 +16,7 @@ __all__ = ["is_known", "set_interval", "take_interval"]
 
 _LEVEL_POINTS, _LEVEL_US = 24.0, 7.2e9
 _RARELY_DAILY = 1.0
+_PROFILE_GAIN = 0.2
 
 
 def is_known(rows: Rows) -> NDArray[np.bool_]:
@@ -47,4 +48,5 @@ def set_interval(rows: Rows, interval_us: Floats) -> None:
     rows["interval"], rows["slots"], rows["slot_us"] = interval, slots, DAY_US / slots
     rows["a_day"] = np.maximum(DAY_US / interval, _RARELY_DAILY)
     rows["a_slot"] = np.maximum(DAY_US / slots / interval, 1.0)
+    rows["gain"] = 1 - (1 - _PROFILE_GAIN) ** (1 / rows["a_slot"])
     rows["slow"] = 1 - 0.5 ** (1 / np.maximum(_LEVEL_POINTS, _LEVEL_US / interval))

@@ -185,7 +185,9 @@ class Monitoring:
         """Rules, alerts and notifications, for one process at work."""
         from monitoring_pipeline.alerting.run import Alerting, Surroundings
         from monitoring_pipeline.alerting.world import World
+        from monitoring_pipeline.app.logs import without_values
 
+        without_values()
         config = self.config
         world = World(config.alerting, {source.id: source for source in config.sources}, self.links, config.name)
         around = Surroundings(

@@ -85,8 +85,10 @@ class Reporting:
         )  # fmt: skip
 
     def _parts(self) -> Parts:
+        from monitoring_pipeline.app.logs import without_values
         from monitoring_pipeline.reports.periodic.run import Parts
 
+        without_values()
         here, sla = self._monitoring, self._monitoring.sla
         return Parts(
             here.config.name, here.store, here.config.sources, here.config.components, self._history,

@@ -20,6 +20,7 @@ from monitoring_pipeline.analysis.scoring.checkpoints import Checkpoints, FileCh
 from monitoring_pipeline.analysis.scoring.online import Scoring
 from monitoring_pipeline.analysis.scoring.roster import is_computed
 from monitoring_pipeline.analysis.scoring.scorer import Scorer
+from monitoring_pipeline.app.logs import without_values
 from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.errors import NotFound
 from monitoring_pipeline.records import Event
@@ -51,6 +52,7 @@ class ScoringDoors:
 
     def judge(self, judge: Judge | None) -> Judge:
         """Scores before `judge` judges, for one process at work. Raises StoreError."""
+        without_values()
         return Scored(self.online(), judge)
 
     def online(self) -> Scoring:

@@ -137,14 +137,20 @@ def test_the_outlook_is_what_was_computed_last_before_the_end(lived: Monitoring)
     assert lived.reporting.make(lived.reporting.period("day"), source="good").sections["outlook"].absent
 
 
-def test_one_broken_section_costs_no_other(lived: Monitoring, monkeypatch: pytest.MonkeyPatch):
+def test_one_broken_section_costs_no_other(
+    lived: Monitoring, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):  # fmt: skip
     def broken(material: object) -> Section:
-        raise ValueError("no such column")
+        password = f"hunter{1 + 1}"
+        raise ValueError("no such column" if password else "")
 
     monkeypatch.setattr(run.SECTIONS["alerts"], "section", broken)
     report = lived.reporting.make(lived.reporting.period("day"))
     assert "ValueError: no such column" in report.sections["alerts"].absent
     assert report.sections["availability"].tables
+    said = capsys.readouterr().out
+    assert "ValueError: no such column" in said
+    assert "hunter2" not in said  # the values of a traceback's variables are nobody's business
 
 
 class Page(HTMLParser):

@@ -142,10 +142,11 @@ def _draw(path: Path, options: argparse.Namespace, now: datetime) -> list[Row]:
                 if day >= minutes_from:
                     _draw_minutes(warehouse, day)
             day += DAY.width
-        week = HOUR.chunk_before(first)[1]
-        while week + HOUR.chunk <= last:
-            lay(warehouse, HOUR.values, HOUR, week + HOUR.chunk - DAY.width, week + HOUR.chunk)
-            week += HOUR.chunk
+        for level in (HOUR, DAY):
+            end = level.chunk_before(first)[1] + level.chunk
+            while end <= last:
+                lay(warehouse, level.values, level, end - DAY.width, end)
+                end += level.chunk
         with transaction(warehouse):
             _draw_weeks(warehouse)
         warehouse.execute("CHECKPOINT")

@@ -108,8 +108,9 @@ class Standing:
     def exhausted_at(self) -> datetime | None:
         """When the budget is gone at the pace of `pace`; None: not within the period, or nothing is known."""
         budget = self.budget
-        if budget.left <= 0 and self.account.known:
-            return self.until
+        if budget.left <= 0:
+            # Nothing may be left because nothing was counted yet.
+            return self.until if budget.used else None
         if self.pace is None:
             return None
         account, spec = self.burn[self.pace], self.promise.spec

@@ -333,3 +333,10 @@ def test_a_status_holds_however_long_ago_it_came(here: Past) -> None:
     here.publish(late)
     good, *rest = hours(here.standing(late))
     assert (good > 0, rest) == (True, [0, 0, 0])
+
+
+def test_a_budget_of_which_nothing_was_counted_yet_is_not_gone(here: Past) -> None:
+    here.promise({"up": {"kind": "success_rate", "source": "*", "target": "99%"}})
+    for hour in range(-20, 0):
+        here.result("db", hour, "critical" if hour < -18 else "healthy")
+    assert here.standing(0.01).exhausted_at is None

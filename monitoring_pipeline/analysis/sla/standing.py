@@ -30,7 +30,7 @@ _ACUTE, _STEADY = timedelta(hours=1), timedelta(days=3)
 
 @dataclass(frozen=True)
 class Standing:
-    """One promise in one period, as of `until`: now, or the period's end when it is over.
+    """One promise in one period, as of `until`: now, or the period's end when it is over, its begin before it comes.
 
     `parts` are the days of the period, or several as one, oldest first. `burn` holds the account of
     each burn window that ends now, and is empty for periods that are over. `entries` are the corrections in force
@@ -160,7 +160,7 @@ def standings(
         burn = burn_accounts(connection, around, about, now) if moment == now else {}
     return [
         Standing(
-            promise, periods[promise.key], min(now, periods[promise.key].end), parts[promise.key],
+            promise, periods[promise.key], _until(periods[promise.key], now), parts[promise.key],
             burn.get(promise.key, {}), _touching(around, promise, periods[promise.key]),
         )
         for promise in about
@@ -183,6 +183,10 @@ def burn_accounts(
         }
         for promise in promises
     }
+
+
+def _until(period: Period, now: datetime) -> datetime:
+    return min(max(now, period.start), period.end)
 
 
 def _touching(around: Surroundings, promise: Promise, period: Period) -> list[LedgerEntry]:

@@ -340,3 +340,9 @@ def test_a_budget_of_which_nothing_was_counted_yet_is_not_gone(here: Past) -> No
     for hour in range(-20, 0):
         here.result("db", hour, "critical" if hour < -18 else "healthy")
     assert here.standing(0.01).exhausted_at is None
+
+
+def test_the_budget_of_a_period_to_come_is_that_of_its_length(here: Past) -> None:
+    found = here.standing(100, at=at(24 * 40))
+    assert (found.period.name, found.kept, found.exhausted_at) == ("2026-06", None, None)
+    assert found.budget.left / 3.6e9 == pytest.approx(0.01 * 30 * 24)

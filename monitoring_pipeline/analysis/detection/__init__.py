@@ -1,4 +1,5 @@
-"""What is normal for a series, and how strange is each point? Arrays in, arrays out; numpy and nothing else.
+"""What is normal for a series, and how strange is each point? Arrays in, arrays out; numpy and nothing else, but for
+`confirm_shift`, which looks back with ruptures.
 
     detector = Detector(Calendar("Europe/Berlin"))
     series = detector.add(5000)
@@ -11,6 +12,7 @@ against what the series does daily, `combination` makes one opinion of it, `alar
 where scores are kept, is decided elsewhere.
 """
 
+from monitoring_pipeline.analysis.detection.confirmation import confirm_shift
 from monitoring_pipeline.analysis.detection.detector import Detector, Direction, Scored
 from monitoring_pipeline.analysis.detection.happenings import FLATLINE, GAP, LEVEL_SHIFT, NONE, SPIKE
 from monitoring_pipeline.analysis.detection.history import score_history
@@ -25,6 +27,7 @@ __all__ = [
     "Detector",
     "Direction",
     "Scored",
+    "confirm_shift",
     "score_history",
     "sentence",
 ]

@@ -3,7 +3,7 @@
 Oblivious trees (each asks the same few questions of every point; Kohavi, 1994), boosted for the logarithm of odds
 (Friedman, Annals of Statistics 2001). What they ask is free of units and of the series' identity: how loud a voter is
 against its own past. They were fitted once, to labelled series of others, and are shipped as constants
-(`combination.json`); nothing is fitted to labels where this runs. `bench.training` makes the file.
+(`combination.json`); nothing is fitted to labels where this runs. `bench.training` fits such constants anew.
 
 Most points are ordinary: no voter is nearly as loud as it daily is. Those are not put before the trees, and ranked by
 their loudest voter alone.
@@ -53,10 +53,13 @@ class Trees:
     def sum(self, features: Floats) -> Floats:
         """Of points, features in columns."""
         trees, depth = self.feature.shape
-        answers = features[self.feature.ravel()] > self.above.reshape(-1, 1)
-        weights = 2 ** np.arange(depth - 1, -1, -1)
-        chosen = (answers.reshape(trees, depth, -1) * weights[:, None]).sum(axis=1)
-        return np.asarray(self.base + np.take_along_axis(self.leaves, chosen, axis=1).sum(axis=0))
+        chosen = np.zeros((trees, features.shape[1]), dtype=np.uint8)
+        for question in range(depth):
+            answers = features.take(self.feature[:, question], axis=0) > self.above[:, question, None]
+            chosen <<= 1
+            chosen |= answers.view(np.uint8)
+        leaves = self.leaves.ravel().take(chosen + np.arange(trees)[:, None] * self.leaves.shape[1])
+        return np.asarray(self.base + leaves.sum(axis=0))
 
 
 @cache

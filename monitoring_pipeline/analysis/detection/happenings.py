@@ -2,7 +2,7 @@
 
 - flatline: a lively series repeats one value for three times as long as it ever did lately, 12 points at least.
 - level shift: the sum of deviations beyond an ordinary one (Page's CUSUM, Biometrika 1954) passes a limit; once in
-  half a day. `history.confirm_shift` looks at it again with hindsight.
+  half a day. `confirm_shift` looks at it again with hindsight.
 - gap: the first point after a pause of more than five intervals and twice the longest pause lately.
 """
 

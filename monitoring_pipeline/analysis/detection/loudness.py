@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring_pipeline.analysis.detection.memory import Floats, Rows
+from monitoring_pipeline.analysis.detection.memory import STREAMS, Floats, Rows
 from monitoring_pipeline.analysis.detection.voters import FLOOR, Context, Seen
 
 __all__ = ["SIDED", "loudness", "remember", "roll_days", "standing"]
@@ -25,10 +25,13 @@ _RESTING = -3.0
 
 def loudness(seen: Seen) -> Floats:
     """Logarithms of the voters by stream, shape (streams, points): upward, downward, and either."""
-    voters = np.log(seen.strange + FLOOR)
-    up = np.where(seen.side > 0, voters[:SIDED], _SILENT)
-    down = np.where(seen.side < 0, voters[:SIDED], _SILENT)
-    return np.concatenate([up, down, voters])
+    loud = np.empty((len(STREAMS), seen.strange.shape[1]))
+    voters = loud[2 * SIDED :]
+    np.add(seen.strange, FLOOR, out=voters)
+    np.log(voters, out=voters)
+    loud[:SIDED] = np.where(seen.side > 0, voters[:SIDED], _SILENT)
+    loud[SIDED : 2 * SIDED] = np.where(seen.side < 0, voters[:SIDED], _SILENT)
+    return loud
 
 
 def roll_days(rows: Rows, at: Context) -> None:
@@ -71,5 +74,7 @@ def standing(rows: Rows, loud: Floats) -> tuple[Floats, Floats]:
 def remember(rows: Rows, loud: Floats, trains: NDArray[np.bool_]) -> None:
     """Takes points into the loudest of the day, where they train, and of late."""
     today, recent = rows.streams("today"), rows.streams("recent")
-    np.maximum(today, np.where(trains, loud, _BEFORE_ANY), out=today)
-    np.maximum(loud, recent - _FADES * (recent - _RESTING), out=recent)
+    np.maximum(today, loud if trains.all() else np.where(trains, loud, _BEFORE_ANY), out=today)
+    recent *= 1 - _FADES
+    recent += _FADES * _RESTING
+    np.maximum(loud, recent, out=recent)

@@ -53,13 +53,14 @@ test: lint  ## Everything CI runs: lint, then the tests
 bench: $(VENV)/.installed-dev  ## Every benchmark, a table each
 	$(BIN)/python -m bench
 
-docs: $(VENV)/.installed-dev  ## Write the generated pages of docs/ anew
+docs: $(VENV)/.installed-dev  ## Write the generated pages of docs/ anew, and notebooks from their .py
 	$(BIN)/python -m monitoring_pipeline.config.reference
 	$(BIN)/python -m monitoring_pipeline.cli.reference > docs/cli.md
+	$(BIN)/jupytext --quiet --to ipynb --update notebooks/*.py
 
 lock:  ## Resolve the locks anew (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-		--python-version 3.11 --extra dagster --extra amqp --extra grpc --extra mysql --group build \
+		--python-version 3.11 --extra dagster --extra amqp --extra grpc --extra mysql --extra analysis --group build \
 		pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 		--python-version 3.11 --all-extras --group build --group dev pyproject.toml -o requirements-dev.lock

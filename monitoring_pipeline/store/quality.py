@@ -45,7 +45,9 @@ def latest_runs(connection: Connection, *, source: str | None = None) -> list[Qu
 
 def last_begun(connection: Connection) -> dict[str, datetime]:
     """When every suite was begun last, of runs that were recorded."""
-    query = select(quality_runs.c.suite, func.max(quality_runs.c.started)).group_by(quality_runs.c.suite)
+    # By id and not by time: after a clock went back the newest run is not the latest one.
+    newest = select(func.max(quality_runs.c.id)).group_by(quality_runs.c.suite)
+    query = select(quality_runs.c.suite, quality_runs.c.started).where(quality_runs.c.id.in_(newest))
     return {suite: from_us(started) for suite, started in connection.execute(query)}
 
 

@@ -193,6 +193,14 @@ def test_suites_are_due_when_their_time_came(monitoring: Monitoring, clock: Hand
     assert monitoring.quality.due() == ["rows", "sums"]
 
 
+def test_a_clock_that_went_back_makes_a_suite_due_once(monitoring: Monitoring, clock: Hands) -> None:
+    looked(monitoring, "rows", schema(id="INT"))
+    clock.now -= timedelta(days=1)
+    assert "rows" in monitoring.quality.due()
+    looked(monitoring, "rows", schema(id="INT"))
+    assert monitoring.quality.due() == ["sums"]
+
+
 def test_a_suite_that_runs_no_more_is_unknown(monitoring: Monitoring, clock: Hands) -> None:
     looked(monitoring, "rows", schema(id="INT"))
     assert [view.status for view in monitoring.quality.views()] == [Status.HEALTHY, Status.UNKNOWN]

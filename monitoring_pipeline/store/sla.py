@@ -35,7 +35,9 @@ __all__ = [
     "earliest",
     "event_counts",
     "expire_days",
+    "forget_days_after",
     "gaps_within",
+    "last_day_end",
     "newest_gap",
     "percentiles_within",
     "read_days",
@@ -428,6 +430,18 @@ def write_days(path: Path, rows: Sequence[DayRow], now: datetime) -> None:
             warehouse.execute(f"DELETE FROM sla_days WHERE (objective, scope, subject, day) IN ({keys})")
             values = ", ".join(f"({_values(*_fields(row))})" for row in batch)
             warehouse.execute(f"INSERT INTO sla_days ({_COLUMNS}) VALUES {values}")
+
+
+def last_day_end(connection: DuckDBPyConnection) -> datetime | None:
+    """When the last day ends that was computed, out of a history's published warehouse."""
+    moment = _one(connection, 'SELECT max("end") FROM warehouse.sla_days') if _has_days(connection) else None
+    return None if moment is None else aware(moment)
+
+
+def forget_days_after(path: Path, now: datetime) -> None:
+    """Deletes days that are not over yet: a clock that went ahead took them for past."""
+    with open_warehouse(path, now) as warehouse:
+        warehouse.execute(f'DELETE FROM sla_days WHERE "end" > {literal(now)}')
 
 
 def expire_days(warehouse: DuckDBPyConnection, before: datetime) -> dict[str, int]:

@@ -112,6 +112,8 @@ def _compute(room: Room, now: datetime, forced: tuple[date, date] | None) -> Com
         return Computed()
     total, around = Computed(), room.surroundings(now)
     with room.history(now, views_of(room.promises)) as connection:
+        if (last := stored.last_day_end(connection)) is not None and last > now:
+            stored.forget_days_after(room.warehouse, now)
         due = _forced(room, *forced, now) if forced else _due(room, connection, around, now)
         gap = stored.newest_gap(connection)
         for chunk in _chunks(due):

@@ -71,7 +71,7 @@ class Parts:
         asked = [promise for promise in self._promises if not self._periods[promise.key].rolling]
         wanted = [
             Wanted(number, *promise.key, promise.fingerprint, self._periods[promise.key].start,
-                   self._periods[promise.key].end, judge.frozen[promise.spec.kind])
+                   min(self._now, self._periods[promise.key].end), judge.frozen[promise.spec.kind])
             for number, promise in enumerate(asked)
         ]  # fmt: skip
         for number, found in stored.sum_days(self._connection, wanted).items():

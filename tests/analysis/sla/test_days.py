@@ -146,3 +146,13 @@ def test_nobody_corrects_what_stays_as_it_is(here: Past) -> None:
             correct(connection, here.room.promises, "db", at(30), at(40), *about, **known)
         correct(connection, here.room.promises, "db", at(24 * 40), at(24 * 41), *about, **known)
         correct(connection, here.room.promises, "api", at(30), at(40), *about, **known)  # nothing was promised
+
+
+def test_days_that_a_clock_ahead_took_for_past_are_forgotten(here: Past) -> None:
+    refresh(here.room, at(24 * 21))
+    here.publish(24 * 21)
+    before, now = kept(here), at(24 * 10)
+    found = here.standing(24 * 10, "berlin", daily=False)
+    assert found.parts[-1].end == now
+    refresh(here.room, now)
+    assert kept(here) == [row for row in before if row[5] <= now.replace(tzinfo=None)]

@@ -109,7 +109,7 @@ class Quality:
         from monitoring_pipeline.quality.run import record
 
         suites = self._monitoring.config.suites
-        siblings = [name for name, suite in suites.items() if suite.source == looked.source and suite.enabled]
+        siblings = {name: each for name, each in suites.items() if each.source == looked.source and each.enabled}
         kept: list[QualityRun] = []
 
         def facts(connection: Connection) -> Sequence[Sample]:

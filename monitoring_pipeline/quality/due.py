@@ -7,13 +7,16 @@ made up for once, and a run that was killed before it recorded anything is done 
 from __future__ import annotations
 
 import zlib
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.deadlines import last_due
 from monitoring_pipeline.quality.spec import SuiteSpec
 
-__all__ = ["is_due"]
+__all__ = ["is_due", "is_overdue"]
+
+_MISSED = 2
+_GRACE = timedelta(minutes=10)
 
 
 def is_due(name: str, suite: SuiteSpec, last: datetime | None, now: datetime) -> bool:
@@ -31,3 +34,12 @@ def is_due(name: str, suite: SuiteSpec, last: datetime | None, now: datetime) ->
     step = round(suite.every.total_seconds() * 1e6)
     phase = int(zlib.crc32(name.encode()) / 2**32 * step)
     return (to_us(now) - phase) // step > (to_us(last) - phase) // step
+
+
+def is_overdue(suite: SuiteSpec, started: datetime, now: datetime) -> bool:
+    """Whether a newer run than that begun at `started` should have come: nobody knows how the data are now."""
+    late = now - suite.timeout - _GRACE
+    if suite.cron is None:
+        return started < late - _MISSED * suite.every
+    due = last_due(suite.cron, suite.timezone, late)
+    return due is not None and started < due

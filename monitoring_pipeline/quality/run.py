@@ -9,7 +9,7 @@ Between the two nothing is kept, so a run that is killed leaves nothing half rec
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from monitoring_pipeline.clock import Clock
 from monitoring_pipeline.quality.dimension import Dimension
 from monitoring_pipeline.quality.drift import schema_changes
+from monitoring_pipeline.quality.due import is_overdue
 from monitoring_pipeline.quality.examine import Order
 from monitoring_pipeline.quality.outcome import Examination, Finding, Profile, SchemaChange
 from monitoring_pipeline.quality.score import composite, dimension_scores
@@ -68,10 +69,10 @@ def _redacted(found: Examination, redact: Callable[[str], str]) -> Examination:
     return replace(found, problem=redact(found.problem), findings=findings)
 
 
-def record(connection: Connection, looked: Look, siblings: Collection[str]) -> tuple[QualityRun, list[Sample]]:
+def record(connection: Connection, looked: Look, siblings: Mapping[str, SuiteSpec]) -> tuple[QualityRun, list[Sample]]:
     """Appends the run and its events; answers with the run and with the samples that follow from it.
 
-    `siblings` are the other suites of the source: its score is made of the newest runs of all.
+    `siblings` are the suites of the source: its score is made of the newest runs of all that are not overdue.
     """
     newest = latest_runs(connection, source=looked.source)
     others = [run for run in newest if run.suite != looked.suite]
@@ -80,9 +81,13 @@ def record(connection: Connection, looked: Look, siblings: Collection[str]) -> t
     run = _run(looked, changes, before)
     insert_run(connection, run)
     insert_events(connection, [_event(run, change) for change in changes])
-    runs = [run, *(other for other in others if other.suite in siblings)]
+    runs = [run, *(other for other in others if _counts(other, siblings, run.at))]
     samples = [*_figures(run, looked, len(changes)), *_scores_of_suite(run), *_scores_of_source(runs)]
     return run, samples
+
+
+def _counts(run: QualityRun, siblings: Mapping[str, SuiteSpec], now: datetime) -> bool:
+    return run.suite in siblings and not is_overdue(siblings[run.suite], run.started, now)
 
 
 def _schema_of(run: QualityRun | None) -> Mapping[str, str]:

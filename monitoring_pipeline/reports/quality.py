@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitoring_pipeline.clock import format_duration
-from monitoring_pipeline.deadlines import last_due
+from monitoring_pipeline.quality.due import is_overdue
 from monitoring_pipeline.quality.spec import SuiteSpec
 from monitoring_pipeline.records import QualityRun, Status, worst
 
@@ -21,8 +21,6 @@ __all__ = [
     "suite_views",
 ]
 
-_MISSED = 2
-_GRACE = timedelta(minutes=10)
 # Nobody says how often others report; what a day brings is not forgotten over a late night.
 _HOLDS, _FORGOTTEN = timedelta(hours=36), timedelta(days=30)
 
@@ -66,7 +64,7 @@ def suite_views(suites: Mapping[str, SuiteSpec], runs: Sequence[QualityRun], now
 def _view(name: str, spec: SuiteSpec, run: QualityRun | None, now: datetime) -> SuiteView:
     if run is None:
         return SuiteView(name, spec.source, spec, None, Status.UNKNOWN, "it has not run yet")
-    if _is_overdue(spec, run, now):
+    if is_overdue(spec, run.started, now):
         age = timedelta(minutes=(now - run.at) // timedelta(minutes=1))
         why = f"its last run is {format_duration(age)} old"
         return SuiteView(name, spec.source, spec, run, Status.UNKNOWN, why, overdue=True)
@@ -78,14 +76,6 @@ def _pushed(run: QualityRun, now: datetime) -> SuiteView:
         return SuiteView(run.suite, run.source, None, run, run.status, run.message)
     why = f"it was reported {format_duration(timedelta(hours=(now - run.at) // timedelta(hours=1)))} ago"
     return SuiteView(run.suite, run.source, None, run, Status.UNKNOWN, why, overdue=True)
-
-
-def _is_overdue(spec: SuiteSpec, run: QualityRun, now: datetime) -> bool:
-    late = now - spec.timeout - _GRACE
-    if spec.cron is None:
-        return run.started < late - _MISSED * spec.every
-    due = last_due(spec.cron, spec.timezone, late)
-    return due is not None and run.started < due
 
 
 def source_quality(source: str, views: Iterable[SuiteView]) -> SourceQuality:

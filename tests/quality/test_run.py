@@ -193,6 +193,14 @@ def test_suites_are_due_when_their_time_came(monitoring: Monitoring, clock: Hand
     assert monitoring.quality.due() == ["rows", "sums"]
 
 
+def test_what_should_have_been_looked_at_again_makes_no_score(monitoring: Monitoring, clock: Hands) -> None:
+    looked(monitoring, "sums", Examination(scores={Dimension.VALIDITY: 100.0}))
+    looked(monitoring, "rows", Examination(scores={Dimension.VALIDITY: 50.0}))
+    clock.now += timedelta(hours=5)
+    looked(monitoring, "rows", Examination(scores={Dimension.VALIDITY: 50.0}))
+    assert [value for check, value in samples(monitoring, "quality") if not check] == [100.0, 75.0, 50.0]
+
+
 def test_a_clock_that_went_back_makes_a_suite_due_once(monitoring: Monitoring, clock: Hands) -> None:
     looked(monitoring, "rows", schema(id="INT"))
     clock.now -= timedelta(days=1)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from bench.figures import Row, quantile_rows
 from bench.table import arguments, show
 from monitoring_pipeline.analysis.detection import Detector, Scored, score_history
 
-__all__ = ["Labelled", "main", "read", "score", "write"]
+__all__ = ["Labelled", "made_up", "main", "read", "score", "write"]
 
 _SERIES, _DAYS, _TICKS = 5000, 28, 400
 _STEP_US, _START_US = 300_000_000, 1_767_571_200_000_000
@@ -40,7 +40,7 @@ class Labelled:
     times: NDArray[np.int64]
     values: NDArray[np.float64]
     labels: NDArray[np.bool_]
-    ignored: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    ignored: NDArray[np.bool_]
 
     @property
     def family(self) -> str:
@@ -52,7 +52,7 @@ def main() -> None:
     """Runs the benchmark."""
     options = _options()
     rows: list[Row] = []
-    series = read(options.labels) if options.labels else _made_up(options.quick)
+    series = read(options.labels) if options.labels else made_up(options.quick)
     began = time.perf_counter()
     scored = score(series)
     took = time.perf_counter() - began
@@ -122,7 +122,7 @@ def write(series: list[Labelled], scored: list[Scored], path: Path) -> None:
 
 def _accuracy(name: str, series: list[Labelled], alarms: list[NDArray[np.bool_]], families: bool = True) -> list[Row]:
     counted = [
-        (each.family, tally(each.times, each.labels, _ignored(each), found))
+        (each.family, tally(each.times, each.labels, each.ignored, found))
         for each, found in zip(series, alarms, strict=True)
     ]
     by_family = {
@@ -133,10 +133,6 @@ def _accuracy(name: str, series: list[Labelled], alarms: list[NDArray[np.bool_]]
     f1s = [one.f1 for one in by_family.values() if one.events]
     rows += _figures(f"{name}: all", total(by_family.values()))
     return [*rows, (f"{name}: mean of families, F1", float(np.mean(f1s)) if f1s else 0.0, "")]
-
-
-def _ignored(each: Labelled) -> NDArray[np.bool_]:
-    return each.ignored if len(each.ignored) else np.zeros(len(each.times), dtype=bool)
 
 
 def _figures(what: str, one: Tally) -> list[Row]:
@@ -165,7 +161,7 @@ def _speed(quick: bool) -> list[Row]:
     ]
 
 
-def _made_up(quick: bool) -> list[Labelled]:
+def made_up(quick: bool) -> list[Labelled]:
     """Waves of a day with noise, of three families of events: spikes, levels that move for an hour, silence."""
     rng, found = np.random.default_rng(1), []
     times = _START_US // 1_000_000 + 300 * np.arange((10 if quick else 28) * 288)
@@ -176,7 +172,9 @@ def _made_up(quick: bool) -> list[Labelled]:
             for place in rng.choice(np.arange(len(times) // 4, len(times) - 20), 6, replace=False):
                 labels[place : place + (1 if family == "spikes" else 12)] = True
             changed = {"spikes": wave + 30, "levels": wave - 25, "silence": np.zeros_like(wave)}[family]
-            found.append(Labelled(f"{family}/{number}", times, np.where(labels, changed, wave), labels))
+            found.append(
+                Labelled(f"{family}/{number}", times, np.where(labels, changed, wave), labels, ~labels & labels)
+            )
     return found
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LEARNING", "Tally", "tally", "total"]
+__all__ = ["LEARNING", "Tally", "tally", "total", "zones"]
 
 LEARNING = 0.25
 """The share of a series that is for learning."""
@@ -65,24 +65,36 @@ def tally(times: NDArray[np.int64], labels: Flags, ignored: Flags, alarms: Flags
     start = int(len(times) * LEARNING)
     if len(times) - start < 2:
         return Tally()
-    interval = float(np.median(np.diff(times)))
+    interval = _interval(times)
     apart = max(3 * interval, 1800)
-    counts = (np.arange(len(times)) >= start) & ~ignored
-    events = _grouped(times, np.flatnonzero(labels & counts), apart)
-    zone = np.full(len(times), -1)
-    for number, (first, last) in enumerate(events):
-        low = np.searchsorted(times, times[first] - 2 * interval)
-        high = np.searchsorted(times, times[last] + max(3 * interval, 600), "right")
-        part = zone[low:high]
-        part[part < 0] = number
-        zone[first : last + 1] = number
+    counts, zone = zones(times, labels, ignored)
+    events = int(zone.max(initial=-1)) + 1
     alarmed = np.flatnonzero(alarms & counts)
     found = len(np.unique(zone[alarmed][zone[alarmed] >= 0]))
     refire = max(4 * 3600, 24 * interval)
     episodes = _grouped(times, alarmed[zone[alarmed] < 0], apart)
     false = sum(1 + int((times[last] - times[first]) // refire) for first, last in episodes)
     days = float(np.minimum(np.diff(times[start:]), 3 * interval).sum()) / 86_400
-    return Tally(len(events), found, false, days)
+    return Tally(events, found, false, days)
+
+
+def zones(times: NDArray[np.int64], labels: Flags, ignored: Flags) -> tuple[Flags, NDArray[np.int64]]:
+    """Per point whether it counts, and the number of the event that an alarm there finds, -1 for none."""
+    interval = _interval(times)
+    counts = (np.arange(len(times)) >= int(len(times) * LEARNING)) & ~ignored
+    zone = np.full(len(times), -1)
+    events = _grouped(times, np.flatnonzero(labels & counts), max(3 * interval, 1800))
+    for number, (first, last) in enumerate(events):
+        low = np.searchsorted(times, times[first] - 2 * interval)
+        high = np.searchsorted(times, times[last] + max(3 * interval, 600), "right")
+        part = zone[low:high]
+        part[part < 0] = number
+        zone[first : last + 1] = number
+    return counts, zone
+
+
+def _interval(times: NDArray[np.int64]) -> float:
+    return float(np.median(np.diff(times)))
 
 
 def _grouped(times: NDArray[np.int64], places: NDArray[np.intp], apart: float) -> list[tuple[int, int]]:

@@ -283,7 +283,6 @@ def test_reading_history_never_imports_pandas(tmp_path: Path):
         from monitoring_pipeline.store.loading import load_hot
         from monitoring_pipeline.store.operational import OperationalStore
         from monitoring_pipeline.store.publishing import publish
-from monitoring_pipeline.store.warehouse import open_warehouse
         from tests.store.rows import T0, minutes, result, write
 
         folder = Path(sys.argv[1])

@@ -59,7 +59,7 @@ class Collecting:
         from monitoring_pipeline.collection.run import masked, record
 
         here = self._monitoring
-        kept = masked(self._unknown(attempts), here.config.collectors)
+        kept = masked(self._unknown(attempts), here.config.collectors, here.config.redact)
         with self._turn:
             judge = self._judge({attempt.source for attempt in kept})
             return record(here.store, kept, judge, here.clock())

@@ -92,7 +92,7 @@ class Quality:
         Columns that any suite of the source masks stay masked.
         """
         from monitoring_pipeline.quality.outcome import Examination
-        from monitoring_pipeline.quality.run import Look
+        from monitoring_pipeline.quality.run import Look, redacted
         from monitoring_pipeline.quality.validator import examined
 
         known = [each.id for each in self._monitoring.config.sources]
@@ -103,7 +103,8 @@ class Quality:
             raise CheckError(f"the suite {suite!r} is configured and runs here; report under another name")
         masked = frozenset(column for each in suites.values() if each.source == source for column in each.masked)
         now = self._monitoring.clock()
-        return self._record(Look(suite, source, now, now, examined(Examination(), measurement, masked)))
+        found = redacted(examined(Examination(), measurement, masked), self._monitoring.config.redact)
+        return self._record(Look(suite, source, now, now, found))
 
     def _record(self, looked: Look) -> QualityRun:
         from monitoring_pipeline.quality.run import record

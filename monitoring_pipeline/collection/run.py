@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
@@ -82,16 +82,21 @@ def verdicts_of(views: Iterable[CollectorHealth], now: datetime) -> list[Sample]
     return found
 
 
-def masked(attempts: Iterable[CollectionAttempt], declared: Mapping[str, CollectorSpec]) -> list[CollectionAttempt]:
-    """The attempts without what their collectors' masks hide."""
-    return [_masked(attempt, declared.get(attempt.collector)) for attempt in attempts]
+def masked(
+    attempts: Iterable[CollectionAttempt],
+    declared: Mapping[str, CollectorSpec],
+    redact: Callable[[str], str] = str,
+) -> list[CollectionAttempt]:
+    """The attempts without what their collectors' masks hide, and without what `redact` takes out of every text."""
+    return [_masked(attempt, declared.get(attempt.collector), redact) for attempt in attempts]
 
 
-def _masked(attempt: CollectionAttempt, spec: CollectorSpec | None) -> CollectionAttempt:
-    if spec is None or not spec.masks:
+def _masked(attempt: CollectionAttempt, spec: CollectorSpec | None, redact: Callable[[str], str]) -> CollectionAttempt:
+    if not attempt.error and not attempt.tags:
         return attempt
-    tags = {name: _covered(value, spec.masks) for name, value in attempt.tags.items()}
-    return replace(attempt, error=_covered(attempt.error, spec.masks), tags=tags)
+    masks = spec.masks if spec is not None else ()
+    tags = {name: redact(_covered(value, masks)) for name, value in attempt.tags.items()}
+    return replace(attempt, error=redact(_covered(attempt.error, masks)), tags=tags)
 
 
 def _covered(text: str, masks: Iterable[str]) -> str:

@@ -30,7 +30,7 @@ from monitoring_pipeline.records import Event, QualityRun, Sample, Severity, Sta
 from monitoring_pipeline.store.events import insert_events
 from monitoring_pipeline.store.quality import insert_run, latest_runs
 
-__all__ = ["Around", "Look", "look", "record"]
+__all__ = ["Around", "Look", "look", "record", "redacted"]
 
 _LONGEST_METRIC = 200
 _TOLD = 3
@@ -60,11 +60,12 @@ class Look:
 def look(name: str, suite: SuiteSpec, workshop: Workshop, around: Around) -> Look:
     """Examines the data now. What goes wrong is part of what was found."""
     started = around.clock()
-    found = _redacted(workshop.examine(Order(suite, started, around.networks)), around.redact)
+    found = redacted(workshop.examine(Order(suite, started, around.networks)), around.redact)
     return Look(name, suite.source, started, around.clock(), found, suite.dimension_weights)
 
 
-def _redacted(found: Examination, redact: Callable[[str], str]) -> Examination:
+def redacted(found: Examination, redact: Callable[[str], str]) -> Examination:
+    """What was found with secrets of the configuration taken out of all texts."""
     findings = tuple(replace(finding, text=redact(finding.text)) for finding in found.findings)
     return replace(found, problem=redact(found.problem), findings=findings)
 

@@ -182,6 +182,8 @@ def test_masks_hide_secrets_of_their_collector_alone():
         )
         for name in ("loader", "stray")
     ]  # fmt: skip
+    [redacted] = masked(attempts[:1], {}, lambda text: text.replace("password", "***"))
+    assert "password" not in redacted.error
     hidden, open_ = masked(attempts, {"loader": spec(masks=[r"password=\S+", r"\S+@\S+"])})
     assert (hidden.error, hidden.tags) == ("*** for ***", {"login": "***", "other": "y"})
     assert open_ == attempts[1]

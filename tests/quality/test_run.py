@@ -16,10 +16,11 @@ from monitoring_pipeline.errors import CheckError, NotFound
 from monitoring_pipeline.quality import Dimension, Finding, Measurement
 from monitoring_pipeline.quality.outcome import ColumnProfile, Examination, Profile
 from monitoring_pipeline.quality.run import Look
-from monitoring_pipeline.records import QualityRun, Severity, Status
+from monitoring_pipeline.records import CollectionAttempt, QualityRun, Severity, Status
 from monitoring_pipeline.store.quality import latest_runs
 
 CONFIG = """\
+channels: {chat: {kind: slack, webhook_url: "https://hooks.example.com/T0-hunter2"}}
 sources:
   - {id: orders}
   - {id: stock}
@@ -191,6 +192,15 @@ def test_suites_are_due_when_their_time_came(monitoring: Monitoring, clock: Hand
     assert monitoring.quality.due() == ["sums"]
     clock.now += timedelta(hours=1)
     assert monitoring.quality.due() == ["rows", "sums"]
+
+
+def test_what_others_report_shows_no_secret_of_ours(monitoring: Monitoring) -> None:
+    text = "it says https://hooks.example.com/T0-hunter2"
+    run = monitoring.quality.push("stock", Measurement(findings=[Finding("chat", "chat", text, met=False)]))
+    attempt = CollectionAttempt("key-00001", "loader", "stock", False, START, START, error=text, tags={"said": text})
+    (kept,) = monitoring.collection.record([attempt])
+    assert "hunter2" not in f"{run} {kept}"
+    assert (run.findings[0]["text"], kept.error, kept.tags) == ("it says ***", "it says ***", {"said": "it says ***"})
 
 
 def test_what_should_have_been_looked_at_again_makes_no_score(monitoring: Monitoring, clock: Hands) -> None:

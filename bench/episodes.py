@@ -83,7 +83,7 @@ def zones(times: NDArray[np.int64], labels: Flags, ignored: Flags) -> tuple[Flag
     interval = _interval(times)
     counts = (np.arange(len(times)) >= int(len(times) * LEARNING)) & ~ignored
     zone = np.full(len(times), -1)
-    events = _grouped(times, np.flatnonzero(labels & counts), max(3 * interval, 1800))
+    events = _grouped(times, np.flatnonzero(labels & counts), max(3 * interval, 1800), runs=True)
     for number, (first, last) in enumerate(events):
         low = np.searchsorted(times, times[first] - 2 * interval)
         high = np.searchsorted(times, times[last] + max(3 * interval, 600), "right")
@@ -97,10 +97,13 @@ def _interval(times: NDArray[np.int64]) -> float:
     return float(np.median(np.diff(times)))
 
 
-def _grouped(times: NDArray[np.int64], places: NDArray[np.intp], apart: float) -> list[tuple[int, int]]:
-    """First and last place of groups of places that are not further apart."""
+def _grouped(
+    times: NDArray[np.int64], places: NDArray[np.intp], apart: float, runs: bool = False
+) -> list[tuple[int, int]]:
+    """First and last place of groups of places that are not further apart; `runs` keeps neighbours together anyway."""
     if not len(places):
         return []
-    cuts = np.flatnonzero(np.diff(times[places]) > apart)
+    far = np.diff(times[places]) > apart
+    cuts = np.flatnonzero(far & (np.diff(places) > 1) if runs else far)
     firsts, lasts = places[np.r_[0, cuts + 1]], places[np.r_[cuts, len(places) - 1]]
     return list(zip(firsts.tolist(), lasts.tolist(), strict=True))

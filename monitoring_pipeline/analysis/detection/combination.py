@@ -25,7 +25,7 @@ from monitoring_pipeline.analysis.detection.voters import Context, Seen
 
 __all__ = ["QUESTIONED", "Trees", "evidence", "features"]
 
-QUESTIONED = -0.1
+QUESTIONED = 0.1
 """Points are put before the trees from this loudness above the usual loudest of a day (a logarithm)."""
 _ORDINARY, _LEAST = -7.0, -6.5
 _FIRST = len(STREAMS) - len(VOTERS)

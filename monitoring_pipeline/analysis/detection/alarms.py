@@ -18,7 +18,7 @@ from monitoring_pipeline.analysis.detection.voters import Context
 
 __all__ = ["CRITICAL", "WARNING", "Alarms", "judge", "to_score", "weigh"]
 
-WARNING, CRITICAL = -1.6, 0.65
+WARNING, CRITICAL = -1.4, 0.6
 """Evidence from which a point is worth a warning, and from which it is critical."""
 _FORGETS_DAYS, _RAISE, _MOST_RAISE = 3.0, 0.5, 2.0
 _HYSTERESIS = 0.5

@@ -29,7 +29,7 @@ QUESTIONED = 0.1
 """Points are put before the trees from this loudness above the usual loudest of a day (a logarithm)."""
 _ORDINARY, _LEAST = -7.0, -6.5
 _FIRST = len(STREAMS) - len(VOTERS)
-_PLAIN, _QUIET = -1.5, 1.65
+_PLAIN, _QUIET = -1.3, 1.65
 _PLAINLY = {"level": (1.8, 0.5), "turn": (1.6, 0.3), "unexplained": (0.0, 0.6)}
 """How loud voters must at least be, and how far above the usual, for a point to stick out plainly."""
 _QUICK = [_FIRST + place for place, name in enumerate(VOTERS) if name not in ("range", "mean_64", "hold_25")]

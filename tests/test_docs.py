@@ -81,6 +81,18 @@ def test_the_configuration_of_the_page_on_trends_loads(tmp_path: Path) -> None:
     assert config.warnings == ()
 
 
+def test_the_readmes_suites_and_objectives_load_without_a_warning(tmp_path: Path) -> None:
+    text = next(block for block in blocks(ROOT / "README.md", "yaml") if "suites:" in block)
+    (tmp_path / "monitoring.yaml").write_text(text)
+    config = load_config(tmp_path / "monitoring.yaml", environ={})
+    assert config.warnings == ()
+    assert set(config.suites) == {"orders"}
+    assert {name: spec.kind for name, spec in config.objectives.items()} == {
+        "orders-up": "uptime",
+        "orders-good": "quality",
+    }
+
+
 EVERYTHING = """\
 sources:
   - {id: orders-db, component: data, tags: [dc1, prod], checks: [{kind: tcp, host: db.example.com, port: 5432}]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection
@@ -16,6 +16,7 @@ from monitoring_pipeline.checks.judge import Judge
 __all__ = ["Scored"]
 
 log = structlog.get_logger(__name__)
+_REST = timedelta(seconds=20)
 
 
 class Scored:
@@ -24,6 +25,7 @@ class Scored:
     def __init__(self, scoring: Scoring, judge: Judge | None) -> None:
         self._scoring, self._judge = scoring, judge
         self._complained = False
+        self._broke: datetime | None = None
 
     def load(self, sources: Collection[str] | None = None) -> None:
         """Reads what was learnt, and what the other one needs."""
@@ -33,7 +35,9 @@ class Scored:
 
     def is_due(self, connection: Connection, now: datetime) -> bool:
         """Whether samples wait for their scores, or the other one has something to do."""
-        return self._scoring.is_due(connection) or (self._judge is not None and self._judge.is_due(connection, now))
+        return (not self.rests(now) and self._scoring.is_due(connection)) or (
+            self._judge is not None and self._judge.is_due(connection, now)
+        )
 
     def judge(
         self, connection: Connection, touched: Collection[tuple[str, str]], changed: Collection[str], now: datetime
@@ -44,6 +48,8 @@ class Scored:
 
     def _score(self, connection: Connection, now: datetime) -> Collection[tuple[str, str]]:
         """What breaks takes only itself back; results are recorded and judged all the same."""
+        if self.rests(now):
+            return ()
         try:
             with connection.begin_nested():
                 return self._scoring.advance(connection, now)
@@ -52,10 +58,15 @@ class Scored:
             raise  # the store itself: nothing was recorded, all of it is tried again
         except Exception:
             self._scoring.forget()
+            self._broke = now
             if not self._complained:
                 log.exception("samples were recorded, but could not be scored")
             self._complained = True
             return ()
+
+    def rests(self, now: datetime) -> bool:
+        """Whether it broke just now: to read what was learnt again twice a second would cost checks their slots."""
+        return self._broke is not None and timedelta(0) <= now - self._broke < _REST
 
     def nudge(self) -> None:
         """Passed on."""

@@ -100,8 +100,8 @@ class ScoringDoors:
                 due = judge.is_due(connection, monitoring.clock())
             while due:
                 with monitoring.store.write() as connection:
-                    judge.judge(connection, (), (), monitoring.clock())
-                    due = scoring.is_due(connection)
+                    judge.judge(connection, (), (), now := monitoring.clock())
+                    due = scoring.is_due(connection) and not judge.rests(now)
             return scoring.at.id - before
         finally:
             judge.close()

@@ -100,3 +100,15 @@ def test_a_stretch_that_somebody_excludes_is_not_learnt(days: Days) -> None:
         tuple(row) for row in kinds
     ]
     assert scored(monitoring)["source-0", max(time for _, time in scored(monitoring))] >= 3
+
+
+def test_catching_up_ends_where_scoring_is_broken(days: Days, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broke(*_: object) -> None:
+        raise RuntimeError("a disk that is no more")
+
+    days.monitoring.scoring.catch_up()
+    days.measure(list(batches(2)))
+    with monkeypatch.context() as patched:
+        patched.setattr("monitoring_pipeline.analysis.scoring.online.insert_samples", broke)
+        assert days.monitoring.scoring.catch_up() == 0
+    assert days.monitoring.scoring.catch_up() > 0

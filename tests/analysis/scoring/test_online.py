@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -172,8 +172,11 @@ def test_what_broke_is_taken_back_and_scored_again(
         with bench.store.write() as connection, monkeypatch.context() as patched:
             if hour in broken:
                 patched.setattr("monitoring_pipeline.analysis.scoring.online.insert_events", broke)
-            assert scored.is_due(connection, T0)
-            scored.judge(connection, (), (), T0)
+            now = T0 + hour * INTERVAL
+            assert scored.is_due(connection, now)
+            scored.judge(connection, (), (), now)
+            # Twice a second it would read again all that was learnt.
+            assert hour not in broken or not scored.is_due(connection, now + timedelta(seconds=5))
     scored.close()
     assert_same(bench, other)
 

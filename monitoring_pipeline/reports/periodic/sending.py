@@ -25,7 +25,8 @@ from monitoring_pipeline.store.operational import OperationalStore
 
 __all__ = ["Due", "Post", "Tried", "due", "post", "send_due"]
 
-_LEASE = timedelta(minutes=5)
+# Longer than the job that sends may run, or a slow report would go out twice.
+_LEASE = timedelta(minutes=16)
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(minutes=5), timedelta(hours=2)
 _GIVE_UP = timedelta(days=3)
 

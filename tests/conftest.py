@@ -82,3 +82,14 @@ def outlook_kept(outlook_history: tuple[Path, datetime], tmp_path_factory: pytes
         monitoring.outlook.refresh_hourly()
         monitoring.publish_history()
     return folder / path.name
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest begin first: workers take whole files, and none should be left alone with one."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+
+
+_LONG = (
+    "tests/stories/", "tests/cli/test_supervisor.py", "tests/test_definitions.py", "tests/alerting/test_pipeline.py",
+    "tests/store/test_history.py", "tests/api/test_browser.py", "tests/analysis/detection/",
+)  # fmt: skip

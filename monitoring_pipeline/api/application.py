@@ -42,6 +42,7 @@ _TAGS = [
     {"name": "promises", "description": "What was promised, how it stands, and what people corrected."},
     {"name": "ourselves", "description": "Whether this process and monitoring itself work."},
     {"name": "collectors", "description": "Collectors report their attempts here; how each of them does."},
+    {"name": "history", "description": "What was measured and found, in buckets of time, and in reports."},
     {"name": "outlook", "description": "Trends, forecasts, capacity, patterns in failures, risks and performance."},
     {"name": "anomalies", "description": "What was strange, and what is normal."},
     {"name": "quality", "description": "How good the data of sources are; frameworks report theirs here."},

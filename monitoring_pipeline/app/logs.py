@@ -8,11 +8,13 @@ __all__ = ["without_values"]
 def without_values() -> None:
     """Has tracebacks in the log say where, and not with which values: among them may be passwords and rows.
 
-    structlog's own default prints every local variable. Who configured it already keeps what is configured.
+    structlog's own default prints every local variable. What somebody configured otherwise is kept.
     """
     import structlog
 
-    if structlog.is_configured():
+    renderer = structlog.get_config()["processors"][-1]
+    if not isinstance(renderer, structlog.dev.ConsoleRenderer):
         return
-    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
+    shown = renderer.exception_formatter
+    if isinstance(shown, structlog.dev.RichTracebackFormatter) and shown.show_locals:
+        renderer.exception_formatter = structlog.dev.plain_traceback

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from assets.history import history_publish
+from assets.markdown import table
 from monitoring_pipeline.app import Monitoring
 from monitoring_pipeline.clock import format_duration
 from monitoring_pipeline.reports.collectors import CollectorHealth
@@ -33,13 +34,13 @@ def collector_table(views: Sequence[CollectorHealth]) -> str:
     """Markdown: the worst collectors, at most thirty."""
     if not views:
         return "No collector reported, and none is declared."
-    lines = ["| collector | source | status | attempts | failed | p95 | reason |", "|---|---|---|---|---|---|---|"]
+    head = ("collector", "source", "status", "attempts", "failed", "p95", "reason")
+    rows = []
     for view in views[:_MAX_ROWS]:
         window, rate = view.window, view.window.failure_rate
         p95 = "" if window.p95_ms is None else f"{window.p95_ms:.0f} ms"
         failed = "" if rate is None else f"{rate:.1f} %"
         attempts = f"{window.attempts:.0f} in {format_duration(view.span)}"
-        cells = (view.collector, view.source, view.status.value, attempts, failed, p95, view.reason)
-        lines.append("| " + " | ".join(" ".join(cell.split()).replace("|", "\\|")[:200] for cell in cells) + " |")
+        rows.append((view.collector, view.source, view.status.value, attempts, failed, p95, view.reason))
     more = f"\n\nand {len(views) - _MAX_ROWS} more" if len(views) > _MAX_ROWS else ""
-    return "\n".join(lines) + more
+    return table(head, rows) + more

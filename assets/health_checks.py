@@ -4,13 +4,14 @@ The run scheduled for 12:00 serves 12:00:10 to 12:01:10, so its start never dela
 covers until it takes over, and the store sees to it that no slot is executed twice.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from assets.interrupts import stoppable
+from assets.markdown import table
 from assets.sources import source_keys
 from assets.status_reports import Reporter, due_now
 from monitoring_pipeline.app import Monitoring
@@ -94,7 +95,7 @@ def component_table(overview: Overview) -> str:
     rows = [
         (view.component.id, view.status.value, _score(view.score), _counts(view.counts)) for view in overview.components
     ]
-    return _table(("component", "status", "score", "sources"), rows)
+    return table(("component", "status", "score", "sources"), rows)
 
 
 def _score(score: float | None) -> str:
@@ -117,20 +118,11 @@ def worst_table(overview: Overview) -> str:
         for view in bad[:_MAX_ROWS]
     ]
     more = f"\n\nand {len(bad) - _MAX_ROWS} more" if len(bad) > _MAX_ROWS else ""
-    return _table(("source", "component", "status", "since (UTC)", "reason"), rows) + more
+    return table(("source", "component", "status", "since (UTC)", "reason"), rows) + more
 
 
 def _moment(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M}" if moment else ""
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")[:200]
 
 
 health_checks_job = dg.define_asset_job(

@@ -13,6 +13,7 @@ import dagster as dg
 
 from assets.days import DAYS, span
 from assets.history import POOL, history_load
+from assets.markdown import table
 from assets.sources import source_keys
 from monitoring_pipeline.analysis.objective import promises
 from monitoring_pipeline.analysis.sla.days import Computed
@@ -126,9 +127,9 @@ def budget_table(found: Sequence[Standing]) -> str:
         return "Nothing was promised: the configuration has no `objectives`."
     head = ("objective", "about", "period", "attained", "at least", "measured", "target", "budget left")
     worst = sorted(found, key=lambda each: 1.0 if each.budget.left_share is None else each.budget.left_share)
-    lines = [head, ("---",) * len(head), *(tuple(_cells(standing)) for standing in worst[:_MAX_ROWS])]
+    rows = [tuple(_cells(standing)) for standing in worst[:_MAX_ROWS]]
     more = f"\n\nand {len(worst) - _MAX_ROWS} more" if len(worst) > _MAX_ROWS else ""
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + more
+    return table(head, rows) + more
 
 
 def _cells(standing: Standing) -> Iterator[str]:

@@ -16,7 +16,7 @@ from monitoring_pipeline.alerting.people import windows
 from monitoring_pipeline.alerting.selector import Matcher
 from monitoring_pipeline.alerting.stages.silence import matcher_of
 from monitoring_pipeline.alerting.world import World
-from monitoring_pipeline.analysis.scoring.roster import COMPUTED
+from monitoring_pipeline.records.metric import is_conclusion
 from monitoring_pipeline.store import silences
 from monitoring_pipeline.store import trouble as stored
 
@@ -66,4 +66,4 @@ def _is_whole(matcher: Matcher) -> bool:
 
 
 def _is_about_strangeness(metrics: frozenset[str] | None) -> bool:
-    return bool(metrics) and any(metric.startswith(COMPUTED) for metric in metrics or ())
+    return any(map(is_conclusion, metrics or ()))

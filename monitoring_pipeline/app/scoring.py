@@ -18,12 +18,12 @@ from monitoring_pipeline.analysis.calendars import Calendar
 from monitoring_pipeline.analysis.scoring import relearning
 from monitoring_pipeline.analysis.scoring.checkpoints import Checkpoints, FileCheckpoints, SharedCheckpoints
 from monitoring_pipeline.analysis.scoring.online import Scoring
-from monitoring_pipeline.analysis.scoring.roster import is_computed
 from monitoring_pipeline.analysis.scoring.scorer import Scorer
 from monitoring_pipeline.app.logs import without_values
 from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.errors import NotFound
 from monitoring_pipeline.records import Event
+from monitoring_pipeline.records.metric import is_computed
 from monitoring_pipeline.reports.anomalies import Strange, strange_things
 from monitoring_pipeline.reports.baselines import Baseline, band, baselines
 from monitoring_pipeline.store import scores

@@ -21,10 +21,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from monitoring_pipeline.analysis.calendars import Calendar
 from monitoring_pipeline.analysis.scoring.checkpoints import Checkpoint, Checkpoints
-from monitoring_pipeline.analysis.scoring.roster import is_computed
 from monitoring_pipeline.analysis.scoring.scorer import Scorer
 from monitoring_pipeline.analysis.spec import AnalysisSpec
 from monitoring_pipeline.records import Event
+from monitoring_pipeline.records.metric import is_computed
 from monitoring_pipeline.store import marks
 from monitoring_pipeline.store import scoring as stored
 from monitoring_pipeline.store.events import insert_events

@@ -11,12 +11,10 @@ from typing import NamedTuple
 from monitoring_pipeline.analysis.detection import Direction
 from monitoring_pipeline.analysis.metric_types import MetricType, metric_type
 from monitoring_pipeline.analysis.spec import SENSITIVITIES, AnalysisSpec, Sensitivity
+from monitoring_pipeline.records.metric import is_computed
 
-__all__ = ["COMPUTED", "Name", "Roster", "Traits", "is_computed"]
+__all__ = ["Name", "Roster", "Traits"]
 
-COMPUTED = ("anomaly.", "deviation.", "expected_low.", "expected_high.", "burn.", "trend.", "forecast.")
-"""How the names of numbers begin that are conclusions of ours: scoring them would chase our own tail."""
-_NOT_SERIES = frozenset({"run_failures", "dead_letters", "run_failed", "asset_check_failed", "risk"})
 _PARTS = frozenset({"dns_ms", "connect_ms", "tls_ms", "first_byte_ms", "query_ms", "exit_code", "ttl", "overdue_s"})
 """Parts of a response time and answers of programs: only scored where an entry of `analysis.series` names them."""
 _MOST_VARIANTS = 100
@@ -91,7 +89,7 @@ class Roster:
 
     def _readmit(self, name: Name, unit: str, kind: MetricType) -> None:
         """A series that is no longer to be scored is not met any more; one of another type now is met anew."""
-        traits = self.traits_of(name, unit)
+        traits = None if is_computed(name.metric) else self.traits_of(name, unit)
         self.add(name, unit, traits or Traits(kind))
         self._variants[name[:3]] += 1
         if traits is None:
@@ -124,11 +122,6 @@ class Roster:
         rows: Sequence[Sequence[str]] = json.loads(text)
         for *name, unit, kind in rows:
             self._readmit(Name(*name), unit, MetricType(kind))
-
-
-def is_computed(metric: str) -> bool:
-    """Whether a metric is no measurement: a conclusion of ours, or a mark that something happened."""
-    return metric.startswith(COMPUTED) or metric in _NOT_SERIES
 
 
 def _factor(sensitivity: Sensitivity) -> float:

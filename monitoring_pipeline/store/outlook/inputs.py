@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from monitoring_pipeline.clock import to_us
+from monitoring_pipeline.store.measured import MEASURED
 from monitoring_pipeline.store.rollups import HOUR, series_query
 from monitoring_pipeline.store.warehouse import literal
 
@@ -22,15 +23,9 @@ __all__ = ["Points", "read_changes", "read_counts", "read_hours", "read_steps", 
 # Built from names and escaped literals of our own only.
 # ruff: noqa: S608
 
-_OURS = (
-    "anomaly.", "deviation.", "expected_low.", "expected_high.", "burn.", "trend.", "forecast.", "risk",
-)  # fmt: skip
 _CODES = ("quality_status", "collection.status")
 """Numbers that stand for words: they have no trend."""
-_NOT_OURS = " AND ".join(
-    [f"NOT starts_with(metric, {literal(prefix)})" for prefix in _OURS]
-    + [f"metric <> {literal(code)}" for code in _CODES]
-)
+_WANTED = " AND ".join([MEASURED, *(f"metric <> {literal(code)}" for code in _CODES)])
 _LATELY = timedelta(hours=3)
 Series = tuple[str, str, str, str, str]
 """source, metric, check, unit, tags (JSON)."""
@@ -57,7 +52,7 @@ def read_steps(
 ) -> Points:
     """Means of raw samples in [since, until), by step, one series per set of tags. Needs the view `samples`."""
     width, first = step // timedelta(microseconds=1), to_us(since)
-    where = [f"time >= {literal(since)}", f"time < {literal(until)}", _NOT_OURS, *_only(source, metrics)]
+    where = [f"time >= {literal(since)}", f"time < {literal(until)}", _WANTED, *_only(source, metrics)]
     return _points(
         connection,
         f"""
@@ -78,7 +73,7 @@ def read_hours(
 ) -> Points:
     """Means of the hours in [since, until) from rollups, whatever their tags: for all series at once."""
     query = series_query(connection, source, None, since, until, level=HOUR)
-    where = [_NOT_OURS, f"start >= {literal(since)}", f"start < {literal(until)}", *_only(None, metrics)]
+    where = [_WANTED, f"start >= {literal(since)}", f"start < {literal(until)}", *_only(None, metrics)]
     return _points(
         connection,
         f"""
@@ -93,7 +88,7 @@ def read_hours(
 
 def read_tagged(connection: DuckDBPyConnection, since: datetime) -> set[str]:
     """Names of metrics that had tags since then: rollups mix what these tell apart. Needs the view `samples`."""
-    query = f"SELECT DISTINCT metric FROM samples WHERE time >= {literal(since)} AND tags <> '{{}}' AND {_NOT_OURS}"
+    query = f"SELECT DISTINCT metric FROM samples WHERE time >= {literal(since)} AND tags <> '{{}}' AND {_WANTED}"
     return {str(metric) for (metric,) in connection.execute(query).fetchall()}
 
 

@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from monitoring_pipeline.store.measured import MEASURED
 from monitoring_pipeline.store.rollups import executions, values
 from monitoring_pipeline.store.rollups.levels import BUILT, DAY, WEEK, Level
 from monitoring_pipeline.store.rollups.progress import begin, built_until, kept_since, last_looked_at, note
@@ -191,7 +192,10 @@ def _build_values(warehouse: DuckDBPyConnection, level: Level, start: datetime, 
     within = f"time >= {literal(start)} AND time < {literal(end)} AND isfinite(value)"
     found = "source, check_id, metric, any_value(unit) AS unit"
     _name(warehouse, f"SELECT {found} FROM samples WHERE {within} GROUP BY source, check_id, metric")
-    days = f"SELECT series, bucket, {values.whole('p25')} AS p25, {values.whole('p75')} AS p75 FROM values_day"
+    days = f"""
+        SELECT series, bucket, {values.whole("p25")} AS p25, {values.whole("p75")} AS p75
+        FROM values_day SEMI JOIN (SELECT id AS series FROM series WHERE {MEASURED}) USING (series)
+    """
     limits = values.fences(days, DAY.floor(start), "series")
     _clear(warehouse, level.values, start, end)
     count = 0

@@ -132,7 +132,9 @@ def totals(
 def volume(
     connection: DuckDBPyConnection, since: datetime, until: datetime, *, level: Level
 ) -> list[tuple[datetime, int]]:
-    """How many points all series together have in each bucket that touches [since, until), where there are any."""
+    """How many numbers were measured in each bucket that touches [since, until), where there are any.
+
+    What was computed from them does not count."""
     pieces = Chosen(connection).volume(level.floor(since), until, level)
     rows = connection.execute(
         f"SELECT date_trunc('{level.name}', bucket) AS start, sum(count) FROM {pieces} GROUP BY start ORDER BY start"

@@ -9,6 +9,7 @@ from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING
 
+from monitoring_pipeline.store.measured import MEASURED
 from monitoring_pipeline.store.rollups import executions, values
 from monitoring_pipeline.store.rollups.levels import BUILT, DAY, HOUR, MINUTE, WEEK, Level, cover
 from monitoring_pipeline.store.rollups.progress import built_until
@@ -52,14 +53,15 @@ class Chosen:
         return self._gathered([f"SELECT {values.SERIES}, bucket, {shown} FROM ({part})" for part in parts])
 
     def volume(self, start: datetime, end: datetime, coarsest: Level) -> str:
-        """A table of how many points all series have in buckets of several widths that together cover [start, end)."""
+        """A table of how much was measured in buckets of several widths that together cover [start, end)."""
+        measured = f"(SELECT id AS series FROM warehouse.series WHERE {MEASURED})"
         return self._gathered(
             [
                 f"SELECT bucket::TIMESTAMP AS bucket, sum(count) AS count FROM warehouse.{level.values} "
-                f"WHERE {_within(since, until)} GROUP BY bucket"
+                f"SEMI JOIN {measured} USING (series) WHERE {_within(since, until)} GROUP BY bucket"
                 if level
                 else "SELECT date_trunc('minute', time) AS bucket, count(*) AS count "
-                f"FROM ({self._points(since, until)}) GROUP BY bucket"
+                f"FROM ({self._points(since, until)}) WHERE {MEASURED} GROUP BY bucket"
                 for level, since, until in self._cover("samples", start, end, coarsest)
             ]
         )
@@ -177,7 +179,8 @@ class Chosen:
         if not self._published:
             return f"SELECT {values.SERIES}, 0.0 AS low, 0.0 AS high FROM samples WHERE false"
         day = DAY.floor(end - _TICK)
-        return values.fences(self._stored_values(DAY, day - values.LOOK_BACK, day), day, values.SERIES)
+        days = f"FROM ({self._stored_values(DAY, day - values.LOOK_BACK, day)}) WHERE {MEASURED}"
+        return values.fences(days, day, values.SERIES)
 
     def _numbered(self, *, of_checks: bool) -> str:
         """A condition on stored rows. The least and the greatest number tell DuckDB which blocks it need not read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 
 import structlog
 from fastapi import FastAPI, Request
@@ -21,10 +22,12 @@ from monitoring_pipeline.api import (
     push,
     quality,
     sla,
+    source_page,
     status_page,
 )
 from monitoring_pipeline.api.answers import components_health, system_health
 from monitoring_pipeline.api.guard import Guard, allowed_hosts
+from monitoring_pipeline.api.keeping import Kept, read_board
 from monitoring_pipeline.api.painting import StatusPage
 from monitoring_pipeline.api.room import STORE_ERRORS, Room, store_problem
 from monitoring_pipeline.api.snapshots import Snapshots
@@ -53,7 +56,8 @@ _ABOUT = "Health of data sources, heartbeats of jobs, and the state of monitorin
 
 def create_app(monitoring: Monitoring) -> FastAPI:
     """The application; closes `monitoring` when it ends. Raises StoreError without the secret of URLs."""
-    page = StatusPage(monitoring)
+    kept = Kept(partial(read_board, monitoring))
+    page = StatusPage(monitoring, kept)
     snapshots = Snapshots(
         monitoring.overview,
         {
@@ -68,6 +72,7 @@ def create_app(monitoring: Monitoring) -> FastAPI:
         snapshots.warm("health", "fragment")
         yield
         await snapshots.close()
+        kept.close()
         monitoring.close()
 
     app = FastAPI(
@@ -86,6 +91,7 @@ def create_app(monitoring: Monitoring) -> FastAPI:
     app.include_router(sla.routes(room))
     app.include_router(quality.routes(room))
     app.include_router(anomalies.routes(room))
+    app.include_router(source_page.routes(room))
     app.include_router(status_page.routes(room, page, app.openapi))
     app.add_middleware(Guard, hosts=allowed_hosts(monitoring.config.api.host, monitoring.config.api.public_url))
     return app

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,11 +22,13 @@ from markupsafe import Markup, escape
 
 from monitoring_pipeline import __version__
 from monitoring_pipeline.api.assets import ASSETS, assets_version
+from monitoring_pipeline.api.keeping import Kept
 from monitoring_pipeline.app import Monitoring
 from monitoring_pipeline.clock import format_duration
 from monitoring_pipeline.records import BreakerState, Severity, Status
 from monitoring_pipeline.reports import ComponentView, Overview, SourceView
 from monitoring_pipeline.reports.alerts import AlertFilter
+from monitoring_pipeline.reports.facets import NO_FACETS, Board, ComponentFacets, Facets
 from monitoring_pipeline.reports.timeline import PARTS, Strip, Timeline, timeline
 
 __all__ = ["TONES", "Headline", "StatusPage", "environment", "headline"]
@@ -35,6 +38,7 @@ _WINDOW = timedelta(hours=1)
 _WRONG_SHOWN = 12
 _ALERTS_SHOWN = 12
 _ALERTS_COUNTED = 1000
+_LONGEST_CELL = 120
 _ALL_INSIDE = 200  # with more sources, what is inside healthy ones is fetched when somebody opens them
 
 
@@ -79,18 +83,21 @@ _WORDS = (
 class StatusPage:
     """Draws pages for one installation. Used by one thread at a time."""
 
-    def __init__(self, monitoring: Monitoring) -> None:
+    def __init__(self, monitoring: Monitoring, kept: Kept) -> None:
         self._monitoring = monitoring
+        self._kept = kept
         self._env = environment(monitoring)
         self._source = self._env.get_template("source.html")
         self._later = False
-        self._rows: dict[str, tuple[SourceView, Strip, Markup]] = {}
+        self._board: Board | None = None
+        self._rows: dict[str, tuple[_Drawn, Markup]] = {}
 
     def fragment(self, overview: Overview) -> bytes:
         """All that changes while the page is open."""
         window = min(_WINDOW, self._monitoring.config.retention.hot)
         strips = timeline(self._monitoring.store, overview, window)
         self._later = len(overview.sources) > _ALL_INSIDE
+        self._board = self._kept.current()
         sections = self._sections(overview, strips)
         self._rows = {name: row for name, row in self._rows.items() if name in strips.strips}
         watching = overview.watch.alive
@@ -105,7 +112,8 @@ class StatusPage:
 
     def inside(self, view: SourceView) -> bytes:
         """What is inside one source's row."""
-        return self._env.get_template("inside.html").render(view=view).encode()
+        facets = _facets_of(self._board, view)
+        return self._env.get_template("inside.html").render(view=view, facets=facets).encode()
 
     def page(self, fragment: bytes) -> bytes:
         """The whole page around a fragment."""
@@ -140,20 +148,44 @@ class StatusPage:
 
     def _section(self, component: ComponentView, views: list[SourceView], strips: Timeline) -> dict[str, Any]:
         rows = Markup("\n").join(self._row(view, strips) for view in sorted(views, key=_worst_first))
-        return {"view": component, "rows": rows, "version": _version(repr(component) + rows)}
+        facets = self._board.components.get(component.component.id, _NOTHING_MORE) if self._board else _NOTHING_MORE
+        wide = self._board is not None and self._board.is_wide
+        version = _version(repr((component, facets, wide)) + rows)
+        return {"view": component, "rows": rows, "version": version, "facets": facets, "wide": wide}
 
     def _row(self, view: SourceView, strips: Timeline) -> Markup:
-        strip = strips.strips[view.source.id]
+        wide = self._board is not None and self._board.is_wide
+        drawn = _Drawn(view, strips.strips[view.source.id], _facets_of(self._board, view), wide)
         kept = self._rows.get(view.source.id)
-        if kept is not None and kept[0] == view and kept[1] == strip:
-            return kept[2]
+        if kept is not None and kept[0] == drawn:
+            return kept[1]
         later = self._later and view.status is Status.HEALTHY
-        words = _search_words(view)
-        inner = self._source.render(view=view, strip=strip, part=strips.part, words=words, later=later)
+        inner = self._source.render(
+            view=view, strip=drawn.strip, facets=drawn.facets, wide=wide, part=strips.part, words=_search_words(view),
+            later=later,
+        )  # fmt: skip
         # The row's template leaves a place for its own version.
         row = Markup(inner.replace("@version@", _version(inner), 1))  # noqa: S704 - rendered with escaping just above
-        self._rows[view.source.id] = (view, strip, row)
+        self._rows[view.source.id] = (drawn, row)
         return row
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """What a row shows; equal where the drawing is."""
+
+    view: SourceView
+    strip: Strip
+    facets: Facets | None
+    wide: bool
+
+
+_NOTHING_MORE = ComponentFacets()
+
+
+def _facets_of(board: Board | None, view: SourceView) -> Facets | None:
+    """What is known of a source beyond its checks; None while nobody read it."""
+    return None if board is None else board.sources.get(view.source.id, NO_FACETS)
 
 
 def _is_wrong(view: SourceView, watching: bool) -> bool:
@@ -189,12 +221,13 @@ def environment(monitoring: Monitoring) -> Environment:
         trim_blocks=True, lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
     env.filters.update(moment=_moment, clock=_clock, milliseconds=_milliseconds, score=_score, seconds=_seconds)
-    env.filters.update(pretty=partial(json.dumps, indent=2), marked=_marked)
+    env.filters.update(pretty=partial(json.dumps, indent=2), marked=_marked, columns=_columns, cell=_cell)
     api = monitoring.config.api
     env.globals.update(
         installation=monitoring.config.name, dagster_url=(api.dagster_url or "").rstrip("/"), release=__version__,
         asset={asset.name: asset.url for asset in ASSETS.values()}, assets_version=assets_version(),
         paths_of=_paths, strip_text=_strip_text, Closed=BreakerState.CLOSED, tones=TONES,
+        scored=monitoring.config.analysis.enabled,
     )  # fmt: skip
     return env
 
@@ -204,6 +237,15 @@ def _marked(text: str) -> Markup:
     code = Markup("<code>{}</code>")
     parts = [code.format(part) if index % 2 else escape(part) for index, part in enumerate(text.split("`"))]
     return Markup("").join(parts)
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _cell(value: Any) -> str:
+    text = _NOTHING if value is None else str(value)
+    return text if len(text) <= _LONGEST_CELL else f"{text[: _LONGEST_CELL - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _moment(at: datetime) -> str:

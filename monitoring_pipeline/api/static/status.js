@@ -93,7 +93,8 @@
 
   function mergeComponent(kept, fresh) {
     kept.dataset.v = fresh.dataset.v;
-    kept.querySelector("header").replaceWith(fresh.querySelector("header"));
+    kept.className = fresh.className;
+    for (const part of ["header", ".labels"]) kept.querySelector(part).replaceWith(fresh.querySelector(part));
     mergeList(kept.querySelector(".rows"), fresh.querySelector(".rows"), takeOverSource);
   }
 

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import threading
 import time
 import uuid
 from collections import Counter, defaultdict
@@ -190,6 +191,7 @@ class _Server:
         self.by_status: Counter[str] = Counter()
         self.heartbeat_at = self.take_over_at = float("-inf")
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self.one_tells = threading.Lock()
         self.cpu_before = time.process_time()
 
     async def serve(self, start: datetime, tell: Callable[[list[SourceState]], None] | None) -> Served:
@@ -445,7 +447,8 @@ class _Server:
         """Tells a few; answers how many seconds to wait before more are told."""
         began, urgent = time.thread_time(), True
         try:
-            urgent = self._tell_batch(tell)
+            with self.one_tells:  # the last telling does not repeat what a cancelled one is about to mark
+                urgent = self._tell_batch(tell)
         except Exception as error:  # told again next time; checks go on
             log.warning("statuses could not be told", error=str(error))
         return (time.thread_time() - began) / (_TELL_SHARE if urgent else _INTRODUCE_SHARE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
@@ -143,6 +144,19 @@ async def test_statuses_are_told_until_they_were_heard_and_then_no_more(any_stor
     assert len(heard) == 2
     await served(room(any_store, bound("a", interval="1s"), bound("b", interval="1s"), breaker=off), 3, tell=tell)
     assert heard[2:] == [("b", "healthy")]
+
+
+async def test_what_is_being_told_when_a_run_ends_is_not_told_twice(store: OperationalStore) -> None:
+    heard: list[str] = []
+    place = room(store, bound("a", interval="1s", does="refuse"))
+    end = system_clock() + timedelta(seconds=2)
+
+    def tell(found: list) -> None:
+        heard.extend(state.source for state in found)
+        time.sleep(max(0.0, (end - system_clock()).total_seconds()) + 1)
+
+    await serve(place, system_clock(), end, tell=tell)
+    assert heard == ["a"]
 
 
 def test_the_worst_are_told_first_and_newcomers_that_are_well_last(any_store: OperationalStore) -> None:

@@ -90,6 +90,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 _LONG = (
-    "tests/stories/", "tests/cli/test_supervisor.py", "tests/test_definitions.py", "tests/alerting/test_pipeline.py",
+    "tests/stories/", "tests/cli/test_supervisor.py", "tests/cli/test_resuming.py", "tests/test_definitions.py", "tests/alerting/test_pipeline.py",
     "tests/store/test_history.py", "tests/api/test_browser.py", "tests/analysis/detection/",
 )  # fmt: skip

@@ -30,13 +30,13 @@ _MAX_ROWS = 20
 def window(scheduled: datetime | None, now: datetime) -> tuple[datetime, datetime]:
     """From when to when a run serves slots.
 
-    A run that no schedule launched, or one that comes after its time, serves what is left of the
-    window that is open now.
+    A run that no schedule launched, or one that comes after its time, serves what the schedule's newest
+    run would. That lasts ten seconds at least, until the next run is there: where the schedule was started
+    only now, nobody else was launched for this minute.
     """
-    if scheduled is not None and now < scheduled + HANDOVER + MINUTE:
-        return scheduled + HANDOVER, scheduled + HANDOVER + MINUTE
-    minute = (now - HANDOVER).replace(second=0, microsecond=0)
-    return now, minute + MINUTE + HANDOVER
+    if scheduled is None or now >= scheduled + HANDOVER + MINUTE:
+        scheduled = now.replace(second=0, microsecond=0)
+    return scheduled + HANDOVER, scheduled + HANDOVER + MINUTE
 
 
 @dg.asset(

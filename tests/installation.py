@@ -49,9 +49,10 @@ def write_installation(folder: Path) -> Path:
 
 
 def seconds_before_handover(seconds: float) -> Clock:
-    """A clock that runs, and now shows that many seconds before ten past a minute: a run ends then."""
+    """A clock that runs, and now shows that many seconds before a run ends: ten past the first minute of an hour,
+    which is no source's minute to be reported again."""
     now = system_clock()
-    shown = now.replace(second=10, microsecond=0) + timedelta(minutes=1, seconds=-seconds)
+    shown = now.replace(minute=0, second=10, microsecond=0) + timedelta(hours=1, seconds=-seconds)
     offset = shown - now
 
     def clock() -> datetime:

@@ -94,14 +94,14 @@ def test_a_broken_configuration_is_shown_with_file_line_and_column(tmp_path: Pat
 
 RUN = """
 import json, sys
+from datetime import timedelta
 root = sys.argv[1]
 sys.path.insert(0, root)
+from assets import health_checks
 from dagster import DagsterInstance, execute_job
 from dagster._core.definitions.reconstruct import ReconstructableRepository
-from monitoring_pipeline.app import Monitoring
-from tests.installation import seconds_before_handover
 
-Monitoring.open.__func__.__defaults__ = (None, seconds_before_handover(2))
+health_checks.window = lambda scheduled, now: (now, now + timedelta(seconds=1.5))
 repository = ReconstructableRepository.for_file(f"{root}/monitoring_pipeline/definitions.py", "defs", root)
 with DagsterInstance.ephemeral() as instance:
     result = execute_job(repository.get_reconstructable_job("health_checks_job"), instance=instance)

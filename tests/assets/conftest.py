@@ -1,4 +1,4 @@
-"""One small installation, opened, whose current window of slots ends in five seconds."""
+"""One small installation, opened, whose current window of slots ends in fifty seconds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.installation import seconds_before_handover, write_installation
 
 @pytest.fixture
 def monitoring(tmp_path: Path) -> Iterator[Monitoring]:
-    opened = Monitoring.open(write_installation(tmp_path), seconds_before_handover(5))
+    opened = Monitoring.open(write_installation(tmp_path), seconds_before_handover(50))
     yield opened
     opened.close()
 

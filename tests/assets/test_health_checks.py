@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 import pytest
+from sqlalchemy import func, select
 
 from assets.health_checks import (
+    HANDOVER,
     SCHEDULED_FOR,
     _report_burn_rates,
     component_table,
@@ -16,11 +21,12 @@ from assets.health_checks import (
     worst_table,
 )
 from monitoring_pipeline.app import Monitoring
+from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.definitions import build_defs
 from monitoring_pipeline.errors import StoreError
 from monitoring_pipeline.records import Component, Criticality, Source, Status
 from monitoring_pipeline.reports import ComponentView, Overview, SourceView, Watch
-from tests.installation import seconds_before_handover
+from monitoring_pipeline.store.tables import checks
 
 
 def at(clock: str) -> datetime:
@@ -32,10 +38,10 @@ def at(clock: str) -> datetime:
     [
         ("12:00:00", "12:00:02", "12:00:10", "12:01:10"),  # in time: ready before its slots
         ("12:00:00", "12:00:40", "12:00:10", "12:01:10"),  # late: takes what is left of its minute
-        ("12:00:00", "12:01:10", "12:01:10", "12:02:10"),  # over: serves the window that is open now
-        ("12:00:00", "14:30:05", "14:30:05", "14:30:10"),
-        (None, "12:00:30", "12:00:30", "12:01:10"),  # by hand
-        (None, "12:00:05", "12:00:05", "12:00:10"),
+        ("12:00:00", "12:01:10", "12:01:10", "12:02:10"),  # over: serves what the newest run would
+        ("12:00:00", "14:30:05", "14:30:10", "14:31:10"),
+        (None, "12:00:30", "12:00:10", "12:01:10"),  # by hand
+        (None, "12:00:05", "12:00:10", "12:01:10"),  # not five seconds, and then nobody until the next minute
         (None, "12:00:10", "12:00:10", "12:01:10"),
     ],
 )
@@ -43,10 +49,31 @@ def test_window(scheduled: str | None, now: str, start: str, end: str):
     assert window(at(scheduled) if scheduled else None, at(now)) == (at(start), at(end))
 
 
-def test_a_run_checks_reports_and_sums_up(monitoring: Monitoring, instance: dg.DagsterInstance):
-    result = build_defs(monitoring).resolve_job_def("health_checks_job").execute_in_process(instance=instance)
+def run_once(monitoring: Monitoring, instance: dg.DagsterInstance) -> dict[str, Any]:
+    """What a run of the open minute says; the minute is over once each check ran and each source was told of."""
+    begin, over = monitoring.clock, threading.Event()
+
+    def newest() -> int:
+        with monitoring.store.read() as connection:
+            return connection.execute(select(func.min(checks.c.last_slot))).scalar() or 0
+
+    def watch() -> None:
+        while newest() < to_us(started) or len(monitoring.told_sources()) < 3:
+            time.sleep(0.1)
+        over.set()
+
+    started = begin()
+    tags = {SCHEDULED_FOR: (started - HANDOVER).replace(second=0, microsecond=0).isoformat()}
+    monitoring.clock = lambda: begin() + timedelta(minutes=over.is_set())
+    job = build_defs(monitoring).resolve_job_def("health_checks_job")
+    threading.Thread(target=watch, daemon=True).start()
+    result = job.execute_in_process(instance=instance, tags=tags)
     (materialization,) = result.asset_materializations_for_node("health_checks")
-    facts = {name: value.value for name, value in materialization.metadata.items()}
+    return {name: value.value for name, value in materialization.metadata.items()}
+
+
+def test_a_run_checks_reports_and_sums_up(monitoring: Monitoring, instance: dg.DagsterInstance):
+    facts = run_once(monitoring, instance)
     assert facts["executed"] >= 3
     assert facts["reported"] == 3
     assert facts["status"].startswith("critical: ")
@@ -60,18 +87,10 @@ def test_a_run_checks_reports_and_sums_up(monitoring: Monitoring, instance: dg.D
 
 
 def test_what_was_told_is_not_told_again_unless_dagster_forgot_it(monitoring: Monitoring, instance: dg.DagsterInstance):
-    def reported(on: dg.DagsterInstance, minute: int) -> int:
-        # A minute later each time: a run that begins just after the hand-over would serve all of the next minute.
-        begin = seconds_before_handover(5)
-        monitoring.clock = lambda: begin() + timedelta(minutes=minute)
-        result = build_defs(monitoring).resolve_job_def("health_checks_job").execute_in_process(instance=on)
-        (materialization,) = result.asset_materializations_for_node("health_checks")
-        return materialization.metadata["reported"].value
-
-    assert reported(instance, 0) == 3
-    assert reported(instance, 2) == 0
+    assert run_once(monitoring, instance)["reported"] == 3
+    assert run_once(monitoring, instance)["reported"] == 0
     with dg.instance_for_test() as empty:
-        assert reported(empty, 4) == 3
+        assert run_once(monitoring, empty)["reported"] == 3
 
 
 def test_burn_rates_that_cannot_be_computed_fail_no_checks(monitoring: Monitoring, monkeypatch: pytest.MonkeyPatch):

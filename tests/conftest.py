@@ -90,6 +90,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 _LONG = (
-    "tests/stories/", "tests/cli/test_supervisor.py", "tests/cli/test_resuming.py", "tests/test_definitions.py", "tests/alerting/test_pipeline.py",
-    "tests/store/test_history.py", "tests/api/test_browser.py", "tests/analysis/detection/",
+    "tests/stories/", "tests/cli/test_supervisor.py", "tests/cli/test_resuming.py", "tests/test_definitions.py",
+    "tests/store/test_history.py", "tests/store/test_publishing.py", "tests/store/test_loading.py",
+    "tests/alerting/test_pipeline.py", "tests/alerting/delivery/test_outbox.py", "tests/api/test_browser.py",
+    "tests/analysis/detection/",
 )  # fmt: skip

@@ -94,6 +94,7 @@ def run_metadata(run: QualityRun, scores: Sequence[tuple[datetime, str, float | 
     }
     if run.score is not None:
         values["score"] = dg.MetadataValue.float(run.score)
+        values["incomplete"] = dg.MetadataValue.bool(run.incomplete)
     if run.rows is not None:
         values["dagster/row_count"] = dg.MetadataValue.int(int(run.rows))
     if run.profile.get("schema"):
@@ -139,4 +140,5 @@ def source_verdict(quality: SourceQuality) -> Verdict:
     values = {name: dg.MetadataValue.float(score) for name, score in quality.dimensions.items()}
     if quality.score is not None:
         values["score"] = dg.MetadataValue.float(quality.score)
+        values["incomplete"] = dg.MetadataValue.bool(quality.incomplete)
     return Verdict(WHOLE, quality.status, "; ".join(reasons), values)

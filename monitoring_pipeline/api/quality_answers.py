@@ -22,14 +22,15 @@ _FINDING: dict[str, Any] = {
 }  # fmt: skip
 _RUN: dict[str, Any] = {
     "source": "orders-db", "suite": "orders", "started": "2026-11-21T12:03:06Z", "at": _AT, "status": "critical",
-    "score": 99.9, "rows": 48210, "expectations": 8, "failed": 1, "errors": 0,
+    "score": 99.9, "incomplete": False, "rows": 48210, "expectations": 8, "failed": 1, "errors": 0,
     "message": "email values to not be null: 12 of 48,210 values fail (0.02 %)",
     "dimensions": {"completeness": 99.98, "validity": 100.0},
     "profile": {"schema": {"id": "int4", "email": "text"}, "changes": [], "examined": 48210, "columns": []},
     "findings": [_FINDING],
 }  # fmt: skip
 _SOURCE: dict[str, Any] = {
-    "source": "orders-db", "status": "critical", "score": 99.9, "dimensions": {"completeness": 99.98},
+    "source": "orders-db", "status": "critical", "score": 99.9, "incomplete": False,
+    "dimensions": {"completeness": 99.98},
     "suites": [{"suite": "orders", "status": "critical", "reason": _RUN["message"], "configured": True,
                 "blocking": False, "run": _RUN}],
 }  # fmt: skip
@@ -69,7 +70,8 @@ class RunAnswer(BaseModel):
     started: datetime
     at: datetime
     status: Status
-    score: float | None = Field(description="0 to 100, null when nothing is known")
+    score: float | None = Field(description="0 to 100 over what is known, null when nothing is")
+    incomplete: bool = Field(description="whether something could not be judged and the score leaves it out")
     rows: float | None
     expectations: int
     failed: int
@@ -99,6 +101,7 @@ class SourceAnswer(BaseModel):
     source: str
     status: Status
     score: float | None
+    incomplete: bool = Field(description="whether something is not known and the score leaves it out")
     dimensions: dict[str, float]
     suites: list[SuiteAnswer]
 

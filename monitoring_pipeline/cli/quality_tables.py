@@ -23,9 +23,16 @@ _MOST_COLUMNS = 40
 _LONGEST_CELL = 40
 
 
-def shown_score(score: float | None) -> str:
-    """A quality score; 100 only where all is well."""
-    return "-" if score is None else f"{min(score, 99.9) if score < 100 else score:.4g}"
+def shown_score(score: float | None, *, incomplete: bool = False) -> str:
+    """A quality score; 100 only where all is well, with a mark where something is not known."""
+    if score is None:
+        return "-"
+    text = f"{min(score, 99.9) if score < 100 else score:.4g}"
+    return f"{text} (incomplete)" if incomplete else text
+
+
+def _score_of(run: QualityRun | None) -> str:
+    return shown_score(None) if run is None else shown_score(run.score, incomplete=run.incomplete)
 
 
 def figures(run: QualityRun) -> str:
@@ -48,7 +55,7 @@ def overview_table(found: Sequence[SourceQuality], now: datetime) -> Table:
         for view in each.suites:
             run = view.run
             table.add_row(
-                each.source, view.suite, status_text(view.status), shown_score(run.score if run else None),
+                each.source, view.suite, status_text(view.status), _score_of(run),
                 _dimensions(run.dimensions) if run else "", f"{run.rows:,.0f}" if run and run.rows is not None else "",
                 f"{since(run.at, now)} ago" if run else "never",
                 Text("" if view.status is Status.HEALTHY else view.reason),
@@ -71,7 +78,7 @@ def suite_parts(view: SuiteView, scores: Sequence[float | None]) -> Iterator[Ren
             "source": view.source,
             "status": status_text(view.status),
             "why": "" if view.status is Status.HEALTHY else view.reason,
-            "score": shown_score(run.score if run else None),
+            "score": _score_of(run),
             "dimensions": _dimensions(run.dimensions) if run else "",
             "data": figures(run) if run else "",
             "schema": "; ".join(run.profile.get("changes", ())) if run else "",

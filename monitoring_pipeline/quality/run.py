@@ -116,6 +116,7 @@ def _profile(found: Examination) -> dict[str, Any]:
     return {
         "columns": [asdict(column) for column in profile.columns], "examined": found.examined,
         "newest": profile.newest, "seconds": dict(found.seconds), "metrics": dict(found.metrics),
+        "problem": found.problem,
     }  # fmt: skip
 
 

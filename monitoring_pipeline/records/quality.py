@@ -35,3 +35,8 @@ class QualityRun:
     dimensions: Mapping[str, float] = field(default_factory=dict)
     profile: Mapping[str, Any] = field(default_factory=dict)
     findings: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether the score is that of a part only: something else could not be judged."""
+        return self.score is not None and bool(self.errors or self.profile.get("problem"))

@@ -24,7 +24,10 @@ _DAY = "%Y-%m-%d"
 
 @dataclass(frozen=True, slots=True)
 class QualityFacet:
-    """The suites of a source together. `score` is 0-100, None when unknown; `reason` is that of the worst suite."""
+    """The suites of a source together. `score` is 0-100, None when unknown; `reason` is that of the worst suite.
+
+    `incomplete` says that the score leaves out what is not known.
+    """
 
     status: Status
     score: float | None
@@ -33,6 +36,7 @@ class QualityFacet:
     expectations: int
     failed: int
     unjudged: int
+    incomplete: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,7 @@ def _quality(found: SourceQuality) -> QualityFacet:
     return QualityFacet(
         found.status, None if found.score is None else round(found.score, 2), worst.reason, len(found.suites),
         sum(run.expectations for run in runs), sum(run.failed for run in runs), sum(run.errors for run in runs),
+        found.incomplete,
     )  # fmt: skip
 
 

@@ -44,13 +44,21 @@ class SuiteView:
 
 @dataclass(frozen=True, slots=True)
 class SourceQuality:
-    """All suites of a source. `score` (0-100, None when unknown) and `dimensions` are means over what is known."""
+    """All suites of a source. `score` (0-100, None when unknown) and `dimensions` are means over what is known.
+
+    `incomplete` tells that something is not: the score is that of a part.
+    """
 
     source: str
     status: Status
     score: float | None
     dimensions: Mapping[str, float]
     suites: tuple[SuiteView, ...]
+
+    @property
+    def incomplete(self) -> bool:
+        unknown = any(view.status is Status.UNKNOWN or (view.run and view.run.incomplete) for view in self.suites)
+        return self.score is not None and unknown
 
 
 def suite_views(suites: Mapping[str, SuiteSpec], runs: Sequence[QualityRun], now: datetime) -> list[SuiteView]:
@@ -99,6 +107,7 @@ def quality_document(quality: SourceQuality) -> dict[str, Any]:
         "source": quality.source,
         "status": quality.status.value,
         "score": quality.score,
+        "incomplete": quality.incomplete,
         "dimensions": dict(quality.dimensions),
         "suites": [_suite_document(view) for view in quality.suites],
     }
@@ -125,6 +134,7 @@ def run_document(run: QualityRun) -> dict[str, Any]:
         "at": run.at,
         "status": run.status.value,
         "score": run.score,
+        "incomplete": run.incomplete,
         "rows": run.rows,
         "expectations": run.expectations,
         "failed": run.failed,

@@ -6,6 +6,7 @@ The newest run of every suite stays here however old it is: the next one is comp
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from monitoring_pipeline.store.warehouse import literal
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["insert_run", "last_begun", "latest_runs", "score_history"]
+__all__ = ["insert_run", "last_begun", "latest_runs", "score_history", "unjudged_within"]
 
 
 def insert_run(connection: Connection, run: QualityRun) -> None:
@@ -61,6 +62,36 @@ def score_history(
         f'ORDER BY "at" DESC, id DESC LIMIT {limit}'
     ).fetchall()
     return [(from_us(moment), status, score) for moment, status, score in reversed(rows)]
+
+
+def unjudged_within(
+    connection: DuckDBPyConnection, sources: Collection[str], dimension: str, start: datetime, end: datetime
+) -> dict[str, list[tuple[int, int]]]:
+    """Per source the stretches (microseconds) in which some suite's newest run could not judge something.
+
+    A stretch lasts until the suite's next run, or to `end`; runs before `start` are not looked at. Only what is about
+    a `dimension` counts, where one is given. Needs the view `quality_runs`.
+    """
+    unjudged = "errors > 0 OR status = 'unknown'"
+    if dimension:
+        findings = """from_json(findings, '[{"met": "BOOLEAN", "dimension": "VARCHAR"}]')"""
+        about = f"lambda each: each.met IS NULL AND each.dimension = {literal(dimension)}"
+        unjudged = f"score IS NULL AND status = 'unknown' OR len(list_filter({findings}, {about})) > 0"
+    among = ", ".join(map(literal, sorted(sources)))
+    rows = connection.execute(
+        f"""
+        SELECT source, moment, coalesce(next, {to_us(end)}) FROM (
+            SELECT source, epoch_us("at") AS moment, ({unjudged}) AS unjudged,
+                   lead(epoch_us("at")) OVER (PARTITION BY source, suite ORDER BY "at", id) AS next
+            FROM quality_runs
+            WHERE source IN ({among}) AND "at" >= {literal(start)} AND "at" < {literal(end)}
+        ) WHERE unjudged ORDER BY source, moment
+        """  # noqa: S608 - our own names and escaped literals
+    ).fetchall()
+    found: dict[str, list[tuple[int, int]]] = {}
+    for source, begin, until in rows:
+        found.setdefault(source, []).append((begin, until))
+    return found
 
 
 def _run(row: Row[Any]) -> QualityRun:

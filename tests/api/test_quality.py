@@ -51,6 +51,17 @@ def test_what_a_framework_measured_is_kept_and_shown(shop: Installation, client:
     assert rows == [("soda", 3.0)]
 
 
+def test_a_perfect_score_over_a_part_is_no_perfect_score(client: Client) -> None:
+    findings = [{"name": "ids", "met": True}, {"name": "totals", "met": None, "text": "no such column"}]
+    added = post(client, "/quality", reported(findings=findings, dimensions={})).json()
+    assert (added["score"], added["incomplete"], added["status"], added["errors"]) == (100.0, True, "unknown", 1)
+    found = client("/quality/orders-db").json()
+    assert (found["score"], found["incomplete"], found["status"]) == (100.0, True, "unknown")
+    whole = reported(findings=findings[:1], dimensions={}, source="orders-api")
+    assert post(client, "/quality", whole).json()["incomplete"] is False
+    assert client("/quality/orders-api").json()["incomplete"] is False
+
+
 def test_rows_are_kept_whatever_text_they_hold(client: Client) -> None:
     finding = {"name": "notes", "met": False, "rows": [{"note": "a\0b \ud800", "more": {"\ud800": 1}}]}
     assert post(client, "/quality", reported(findings=[finding])).status == 201

@@ -77,7 +77,9 @@ def row_of(html: str, source: str) -> str:
 def test_a_row_tells_quality_budget_and_what_is_strange(client: Client) -> None:
     html = client("/").text
     database, api, export = (row_of(html, name) for name in ("orders-db", "orders-api", "nightly-export"))
-    assert "<strong>76</strong> 1 of 3 expectations not met, 1 could not be judged" in database
+    assert (
+        "<strong>76</strong> <small>incomplete</small> 1 of 3 expectations not met, 1 could not be judged" in database
+    )
     assert "sources/orders-db#quality" in database
     assert "budget overspent by 66.7 %" in database
     assert "<strong>98.333 %</strong> of 99 %" in database

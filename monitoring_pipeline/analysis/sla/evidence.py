@@ -17,6 +17,7 @@ from monitoring_pipeline.analysis.sla.spans import Span, Verdict, clip, overlay,
 from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.records import LedgerEntry, Source
 from monitoring_pipeline.store import sla as stored
+from monitoring_pipeline.store.quality import unjudged_within
 from monitoring_pipeline.store.sla import Counted, GapRow, Piece
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ __all__ = ["VIEWS", "Away", "Evidence", "Pair", "Surroundings", "Timelines", "ga
 Away = Callable[[Source, datetime, datetime], Iterable[tuple[datetime, datetime]]]
 """When a source was away for announced maintenance, within a window."""
 
+_GOOD = frozenset({Verdict.GOOD})
 VIEWS = {
     "uptime": ("status_changes", "gaps"), "quality": ("samples", "quality_runs"), "freshness": ("samples",),
     "response_time": ("results", "gaps"), "success_rate": ("results", "gaps"),
@@ -92,6 +94,7 @@ class Evidence:
     gaps: Mapping[str, Sequence[GapRow]]
     values: Mapping[str, Mapping[str, Sequence[Line]]]
     slices: Mapping[str, Mapping[str, Line]]
+    unjudged: Mapping[str, Mapping[str, Sequence[tuple[int, int]]]]
 
     # -- time ----------------------------------------------------------------------------------------
 
@@ -125,7 +128,11 @@ class Evidence:
             return solid(start, end, Verdict.UNKNOWN)
         holds = spec.lasting // timedelta(microseconds=1)
         high = spec.kind == "quality"
-        return together([sampled(line, start, end, spec.limit, holds, high_is_good=high) for line in lines])
+        spans = together([sampled(line, start, end, spec.limit, holds, high_is_good=high) for line in lines])
+        # A score that leaves out what could not be judged is no proof that all is well.
+        unjudged = self.unjudged.get(spec.sampled, {}).get(source, ())
+        lasting = [(begin, min(until, begin + holds)) for begin, until in unjudged]
+        return overlay(spans, union(lasting, Verdict.UNKNOWN), _GOOD) if unjudged else spans
 
     def _away(self, promise: Promise, source: str) -> list[Span]:
         if not promise.spec.exclude_maintenance or source not in self.around.sources:
@@ -227,7 +234,8 @@ def gather(
         for gap in stored.gaps_within(connection, watched, start, end, resumption=exact):
             gaps[gap.source].append(gap)
     values, slices = _values(connection, promises, start, end), _slices(connection, promises, start, end)
-    return Evidence(connection, around, start, end, statuses, gaps, values, slices)
+    unjudged = _unjudged(connection, promises, start, end)
+    return Evidence(connection, around, start, end, statuses, gaps, values, slices, unjudged)
 
 
 def _sources(promises: Iterable[Promise], *kinds: str) -> set[str]:
@@ -249,6 +257,20 @@ def _values(
             failed = stored.unscored_within(connection, sources, since, end)
             lines = {source: [_broken(line, failed.get(source, ())) for line in own] for source, own in lines.items()}
         found[metric] = lines
+    return found
+
+
+def _unjudged(
+    connection: DuckDBPyConnection, promises: Collection[Promise], start: datetime, end: datetime
+) -> dict[str, dict[str, list[tuple[int, int]]]]:
+    """When not all of what scores are about could be judged, by metric and source."""
+    found: dict[str, dict[str, list[tuple[int, int]]]] = {}
+    scored = [promise for promise in promises if promise.spec.kind == "quality"]
+    for metric in sorted({promise.spec.sampled for promise in scored}):
+        mine = [promise for promise in scored if promise.spec.sampled == metric]
+        since = start - max(promise.spec.lasting for promise in mine)
+        sources = {source for promise in mine for source in promise.sources}
+        found[metric] = unjudged_within(connection, sources, metric.partition(".")[2], since, end)
     return found
 
 

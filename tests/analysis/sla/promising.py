@@ -79,13 +79,13 @@ class Past:
             rows.sample(source, at(hour), value) | {"metric": metric, "check_id": check} for hour, value in values
         ])  # fmt: skip
 
-    def quality_run(self, source: str, hour: float, score: float | None) -> None:
+    def quality_run(self, source: str, hour: float, score: float | None, **more: Any) -> None:
         """A quality suite was run; without a score it could not be carried out."""
         moment = to_us(at(hour))
         rows.write(self.store, "quality_runs", [{
             "source": source, "suite": "suite", "started": moment, "at": moment, "score": score,
             "status": "unknown" if score is None else "healthy", "rows": None, "expectations": 0, "failed": 0,
-            "errors": 1, "message": "", "dimensions": "{}", "profile": "{}", "findings": "[]",
+            "errors": int(score is None), "message": "", "dimensions": "{}", "profile": "{}", "findings": "[]", **more,
         }])  # fmt: skip
 
     def correct(self, source: str, begin: float, end: float, as_: str, **more: Any) -> LedgerEntry:

@@ -199,8 +199,29 @@ def test_a_suite_that_fails_makes_quality_unknown(here: Past) -> None:
     here.sample("db", "quality", (0, 99), (4, 99), check="suite")
     here.sample("db", "quality", (0, 96), (4, 97), (8, 90), check="")  # of all suites: that is what counts
     here.quality_run("db", 2, None)
-    here.quality_run("db", 4, None)  # another suite was carried out then
-    assert hours(here.standing(10)) == (6, 2, 2, 0)
+    here.quality_run("db", 4, None)  # another suite was carried out then, which says nothing of this one
+    here.quality_run("db", 5, 98)
+    assert hours(here.standing(10)) == (5, 2, 3, 0)
+
+
+def test_a_score_that_leaves_something_out_is_never_good_and_may_be_bad(here: Past) -> None:
+    terms = {"kind": "quality", "source": "db", "threshold": 95, "target": "90%", "holds": "30h"}
+    here.promise({"up": terms, "whole": {**terms, "metric": "quality.completeness"},
+                  "valid": {**terms, "metric": "quality.validity"}})  # fmt: skip
+    for metric in ("quality", "quality.completeness", "quality.validity"):
+        here.sample("db", metric, (0, 100), (2, 100), (5, 100), (6, 80), (8, 100), check="suite")
+    part: dict[str, Any] = {"errors": 1, "findings": '[{"met": null, "dimension": "validity"}]', "status": "unknown"}
+    for hour, score, more in ((0, 100, {}), (2, 100, part), (5, 100, {}), (6, 80, part), (8, 100, {})):
+        here.quality_run("db", hour, score, **more)
+    assert hours(here.standing(10)) == hours(here.standing(10, "valid")) == (5, 2, 3, 0)
+    assert hours(here.standing(10, "whole")) == (8, 2, 0, 0)
+
+
+def test_what_could_not_be_judged_is_unknown_no_longer_than_a_score_holds(here: Past) -> None:
+    here.promise({"up": {"kind": "quality", "source": "db", "threshold": 95, "target": "90%", "holds": "3h"}})
+    here.sample("db", "quality", (0, 99), (2, 99), (4, 99), (6, 99), (8, 99))
+    here.quality_run("db", 0, 99, suite="gone", errors=1)
+    assert hours(here.standing(10)) == (7, 0, 3, 0)
 
 
 def test_two_freshness_checks_must_both_be_fresh(here: Past) -> None:

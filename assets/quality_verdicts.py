@@ -137,7 +137,9 @@ def _plot(suite: str, scores: Sequence[tuple[datetime, str, float | None]]) -> s
 def source_verdict(quality: SourceQuality) -> Verdict:
     """What the asset check of a source says."""
     reasons = [f"{view.suite}: {view.reason}" for view in quality.suites if view.status is not Status.HEALTHY]
-    values = {name: dg.MetadataValue.float(score) for name, score in quality.dimensions.items()}
+    values: dict[str, dg.MetadataValue] = {
+        name: dg.MetadataValue.float(score) for name, score in quality.dimensions.items()
+    }
     if quality.score is not None:
         values["score"] = dg.MetadataValue.float(quality.score)
         values["incomplete"] = dg.MetadataValue.bool(quality.incomplete)

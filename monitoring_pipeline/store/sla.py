@@ -272,7 +272,8 @@ def event_counts(
     """How many results in each piece were good, bad and unknown; pieces without any are left out.
 
     Good is what was not critical, or, with `slower_than_ms`, what answered sooner than that. What did not answer at
-    all is bad when it was critical, else unknown. `checks` are file-name patterns. Needs the view `results`.
+    all is bad when it was critical, else unknown; and of an unknown result nothing is known, however fast it came.
+    `checks` are file-name patterns. Needs the view `results`.
     """
     if not pieces:
         return {}
@@ -280,8 +281,9 @@ def event_counts(
     good = f"status <> 'unknown' AND NOT ({bad})"
     if slower_than_ms is not None:
         fast = f"response_time_ms < {literal(float(slower_than_ms))}"
-        bad = f"CASE WHEN response_time_ms IS NULL THEN status = 'critical' ELSE NOT ({fast}) END"
-        good = f"coalesce({fast}, false)"
+        slow = f"CASE WHEN response_time_ms IS NULL THEN status = 'critical' ELSE NOT ({fast}) END"
+        bad = f"status <> 'unknown' AND {slow}"
+        good = f"status <> 'unknown' AND coalesce({fast}, false)"
     begin, until = min(p.start for p in pieces), max(p.end for p in pieces)
     within = f"started >= make_timestamp({begin}) AND started < make_timestamp({until})"
     rows = ", ".join(f"({p.number}, {literal(p.source)}, {p.start}, {p.end})" for p in pieces)
@@ -313,7 +315,7 @@ def percentiles_within(
     """Per source a percentile (0-1) of its response times, in ms, in each slice that has any and touches [start, end).
 
     Slices begin at multiples of `width` since 1970 and are judged whole. What did not answer and was critical took
-    for ever. `checks` are file-name patterns. Needs the view `results`.
+    for ever; unknown results say nothing. `checks` are file-name patterns. Needs the view `results`.
     """
     step = width // timedelta(microseconds=1)
     first, last = to_us(start) // step * step, -(-to_us(end) // step) * step
@@ -323,7 +325,8 @@ def percentiles_within(
                quantile_disc(coalesce(response_time_ms, 'infinity'::DOUBLE), {float(percentile)})
         FROM results
         WHERE {_among(sources)} AND started >= make_timestamp({first}) AND started < make_timestamp({last})
-          AND (response_time_ms IS NOT NULL OR status = 'critical') AND {_matching("check_id", checks)}
+          AND status <> 'unknown' AND (response_time_ms IS NOT NULL OR status = 'critical')
+          AND {_matching("check_id", checks)}
         GROUP BY ALL ORDER BY source, slice
         """
     ).fetchall()

@@ -231,6 +231,16 @@ def test_two_freshness_checks_must_both_be_fresh(here: Past) -> None:
     assert hours(here.standing(10)) == (4, 6, 0, 0)
 
 
+@pytest.mark.parametrize("percentile", [{}, {"percentile": 95, "slice": "1h"}])
+def test_an_answer_that_nobody_could_judge_is_neither_fast_nor_slow(here: Past, percentile: dict[str, Any]) -> None:
+    here.promise({"up": {"kind": "response_time", "source": "db", "threshold": "100ms", "target": "95%", **percentile}})
+    for hour, status, ms in ((0, "healthy", 50.0), (1, "unknown", 50.0), (2, "unknown", 500.0), (3, "healthy", 500.0)):
+        here.result("db", hour, status, ms=ms)
+    found = here.standing(4).account
+    unit = 3_600_000_000 if percentile else 1
+    assert (found.good, found.bad, found.unknown) == (unit, unit, 2 * unit)
+
+
 def test_checks_are_counted(here: Past) -> None:
     objectives: dict[str, Any] = {
         "fast": {"kind": "response_time", "source": "db", "threshold": "100ms", "target": "95%"},

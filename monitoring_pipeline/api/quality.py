@@ -48,11 +48,14 @@ def routes(room: Room) -> APIRouter:
         openapi_extra=_BODY,
     )  # fmt: skip
     async def report(request: Request) -> Response:
-        """Takes what an existing framework measured; 201 once it is on disk and rules have judged it."""
+        """Takes what an existing framework measured; 201 once it is on disk and rules have judged it.
+
+        What is reported again by the same `key` counts once, and is answered as it was the first time.
+        """
         demand_report(room.monitoring, request)
         told = await read(request, Reported, _MOST_BYTES)
         push = asyncio.get_running_loop().run_in_executor(
-            writer, quality.push, told.source, told.measurement(), told.suite
+            writer, quality.push, told.source, told.measurement(), told.suite, told.key
         )
         try:
             run = await push

@@ -154,6 +154,10 @@ class Reported(BaseModel):
     )
 
     source: Name = Field(description="Id of the source.")
+    key: str = Field(
+        "", pattern=r"^([A-Za-z0-9_.:-]{8,64})?$",
+        description="Its identity: reported again under the same key it is the same run. By default a new one.",
+    )  # fmt: skip
     suite: str = Field("reported", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$", description="What it is kept as.")
     dimensions: dict[Dimension, Annotated[float, Field(ge=0, le=100)]] = Field({}, description="Scores, 0 to 100.")
     findings: list[ReportedFinding] = Field([], max_length=1000)

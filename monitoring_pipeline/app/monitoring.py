@@ -402,6 +402,7 @@ class Monitoring:
         removed = expire_hot(self.store, retention, now)
         removed |= expire_alerts(self.store, self.config.alerting.spec.retention, now)
         removed |= self.collection.forget(now - retention.collections)
+        removed |= self.quality.forget(now - retention.quality)
         history = expire_warehouse(self._warehouse, retention, now)
         return removed | {f"warehouse.{name}": count for name, count in history.items()}
 

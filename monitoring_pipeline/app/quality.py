@@ -85,11 +85,12 @@ class Quality:
                 on_end(done[-1])
         return done
 
-    def push(self, source: str, measurement: Measurement, suite: str = "pushed") -> QualityRun:
+    def push(self, source: str, measurement: Measurement, suite: str = "pushed", key: str = "") -> QualityRun:
         """Records what an existing framework measured. Raises NotFound for a source that is not configured, and
         CheckError for figures that make no sense and for the name of a suite that is configured.
 
-        Columns that any suite of the source masks stay masked.
+        What is reported again by the same `key` is the run it was the first time. Columns that any suite of the source
+        masks stay masked.
         """
         from monitoring_pipeline.quality.outcome import Examination
         from monitoring_pipeline.quality.run import Look, redacted
@@ -104,16 +105,41 @@ class Quality:
         masked = frozenset(column for each in suites.values() if each.source == source for column in each.masked)
         now = self._monitoring.clock()
         found = redacted(examined(Examination(), measurement, masked), self._monitoring.config.redact)
-        return self._record(Look(suite, source, now, now, found))
+        before = self._reported(source, suite, key) if key else None
+        return before or self._record(Look(suite, source, now, now, found, key=key))
+
+    def _reported(self, source: str, suite: str, key: str) -> QualityRun | None:
+        """The run that was reported by this key, from history where it is old."""
+        from monitoring_pipeline.store.quality import run_by_key, run_of_history
+
+        with self._monitoring.store.read() as connection:
+            number, run = run_by_key(connection, source, suite, key)
+        if number is None or run is not None:
+            return run
+        with self._monitoring.history(source=source, tables=("quality_runs",)) as history:
+            return run_of_history(history, number)
+
+    def forget(self, before: datetime) -> dict[str, int]:
+        """Forgets by which keys quality was reported before then; how many, by the table's name."""
+        from monitoring_pipeline.store.quality import forget_keys
+
+        with self._monitoring.store.write() as connection:
+            return {"quality_keys": forget_keys(connection, before)}
 
     def _record(self, looked: Look) -> QualityRun:
         from monitoring_pipeline.quality.run import record
+        from monitoring_pipeline.store.quality import run_by_key
 
         suites = self._monitoring.config.suites
         siblings = {name: each for name, each in suites.items() if each.source == looked.source and each.enabled}
         kept: list[QualityRun] = []
 
         def facts(connection: Connection) -> Sequence[Sample]:
+            if looked.key:  # once more, now that nobody else writes
+                _, before = run_by_key(connection, looked.source, looked.suite, looked.key)
+                if before is not None:
+                    kept[:] = [before]
+                    return ()
             run, samples = record(connection, looked, siblings)
             kept[:] = [run]
             return samples

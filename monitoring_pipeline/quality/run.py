@@ -47,7 +47,10 @@ class Around:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at the data of `source`, by a suite or by somebody who reported it; `ended` is the moment it is of."""
+    """One look at the data of `source`, by a suite or by somebody who reported it; `ended` is the moment it is of.
+
+    `key` is what whoever reported it calls it, so that it counts once.
+    """
 
     suite: str
     source: str
@@ -55,6 +58,7 @@ class Look:
     ended: datetime
     found: Examination
     weights: Mapping[Dimension, float] = field(default_factory=dict)
+    key: str = ""
 
 
 def look(name: str, suite: SuiteSpec, workshop: Workshop, around: Around) -> Look:
@@ -80,7 +84,7 @@ def record(connection: Connection, looked: Look, siblings: Mapping[str, SuiteSpe
     before = next((run for run in newest if run.suite == looked.suite), None)
     changes = schema_changes(_schema_of(before), looked.found.schema)
     run = _run(looked, changes, before)
-    insert_run(connection, run)
+    insert_run(connection, run, looked.key)
     insert_events(connection, [_event(run, change) for change in changes])
     runs = [run, *(other for other in others if _counts(other, siblings, run.at))]
     samples = [*_figures(run, looked, len(changes)), *_scores_of_suite(run), *_scores_of_source(runs)]

@@ -10,28 +10,64 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from monitoring_pipeline.clock import from_us, to_us
 from monitoring_pipeline.records import QualityRun, Status
-from monitoring_pipeline.store.tables import quality_runs
-from monitoring_pipeline.store.warehouse import literal
+from monitoring_pipeline.store.tables import quality_keys, quality_runs
+from monitoring_pipeline.store.warehouse import aware, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["insert_run", "last_begun", "latest_runs", "score_history", "unjudged_within"]
+__all__ = ["forget_keys", "insert_run", "last_begun", "latest_runs", "run_by_key", "run_of_history", "score_history",
+           "unjudged_within"]  # fmt: skip
 
 
-def insert_run(connection: Connection, run: QualityRun) -> None:
-    """Appends one run."""
+def insert_run(connection: Connection, run: QualityRun, key: str = "") -> None:
+    """Appends one run; `key` is what whoever reported it calls it."""
     row = {
         "source": run.source, "suite": run.suite, "started": to_us(run.started), "at": to_us(run.at),
         "status": run.status.value, "score": run.score, "rows": run.rows, "expectations": run.expectations,
         "failed": run.failed, "errors": run.errors, "message": run.message, "dimensions": _json(run.dimensions),
         "profile": _json(run.profile), "findings": _json(list(run.findings)),
     }  # fmt: skip
-    connection.execute(insert(quality_runs), row)
+    number = connection.execute(insert(quality_runs).returning(quality_runs.c.id), row).scalar_one()
+    if key:
+        named = {"source": run.source, "suite": run.suite, "key": key, "run": number, "at": to_us(run.at)}
+        connection.execute(insert(quality_keys), named)
+
+
+def run_by_key(connection: Connection, source: str, suite: str, key: str) -> tuple[int | None, QualityRun | None]:
+    """The number of the run that was reported by this key, and the run where it still is among the hot ones."""
+    keys = quality_keys.c
+    known = select(keys.run).where(keys.source == source, keys.suite == suite, keys.key == key)
+    number = connection.execute(known).scalar()
+    if number is None:
+        return None, None
+    row = connection.execute(select(quality_runs).where(quality_runs.c.id == number)).first()
+    return number, None if row is None else _run(row)
+
+
+def run_of_history(history: DuckDBPyConnection, number: int) -> QualityRun | None:
+    """A run by its number. Needs the view `quality_runs`."""
+    row = history.execute(
+        'SELECT source, suite, started, "at", status, score, rows, expectations, failed, errors, message, dimensions, '  # noqa: S608
+        f"profile, findings FROM quality_runs WHERE id = {number}"
+    ).fetchone()
+    if row is None:
+        return None
+    source, suite, started, at, status, score, rows, expectations, failed, errors, message, *texts = row
+    dimensions, profile, findings = map(json.loads, texts)
+    return QualityRun(
+        source, suite, aware(started), aware(at), Status(status), score, rows, expectations, failed, errors, message,
+        dimensions, profile, findings,
+    )  # fmt: skip
+
+
+def forget_keys(connection: Connection, before: datetime) -> int:
+    """Forgets by which keys runs were reported before then; how many."""
+    return connection.execute(delete(quality_keys).where(quality_keys.c.at < to_us(before))).rowcount
 
 
 def latest_runs(connection: Connection, *, source: str | None = None) -> list[QualityRun]:

@@ -45,6 +45,7 @@ __all__ = [
     "notification_alerts",
     "notifications",
     "overrides",
+    "quality_keys",
     "quality_runs",
     "results",
     "runners",
@@ -203,6 +204,17 @@ quality_runs = _log(
     Column("profile", Text, nullable=False),
     Column("findings", Text, nullable=False),
     Index("quality_runs_suite", "suite", "id"),
+)
+
+quality_keys = Table(
+    "quality_keys",
+    metadata,
+    # What a framework calls its report: sent again, it is the same run.
+    Column("source", String(200), primary_key=True),
+    Column("suite", String(200), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("run", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
 )
 
 collections = _log(

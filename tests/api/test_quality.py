@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,26 @@ def test_a_perfect_score_over_a_part_is_no_perfect_score(client: Client) -> None
     whole = reported(findings=findings[:1], dimensions={}, source="orders-api")
     assert post(client, "/quality", whole).json()["incomplete"] is False
     assert client("/quality/orders-api").json()["incomplete"] is False
+
+
+def test_what_is_reported_again_by_its_key_counts_once(shop: Installation, client: Client) -> None:
+    first = post(client, "/quality", reported(key="soda:2026-11-30"))
+    again = post(client, "/quality", reported(key="soda:2026-11-30", dimensions={"completeness": 10}))
+    assert (again.status, again.json()) == (201, first.json())
+    with shop.monitoring.history(tables=("samples", "quality_runs")) as connection:
+        assert connection.execute("SELECT count(*) FROM quality_runs").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM samples WHERE metric = 'late_rows'").fetchone() == (1,)
+    for other in ({"key": "soda:2026-12-01"}, {"key": "soda:2026-11-30", "suite": "other"}, {}, {}):
+        assert post(client, "/quality", reported(**other)).json()["at"] != first.json()["at"]
+    assert post(client, "/quality", reported(key="short")).status == 422
+
+
+def test_reports_that_race_by_one_key_are_one(shop: Installation, client: Client) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: post(client, "/quality", reported(key="soda:race")).json(), range(8)))
+    assert {answer["at"] for answer in answers} == {answers[0]["at"]}
+    with shop.monitoring.history(tables=("quality_runs",)) as connection:
+        assert connection.execute("SELECT count(*) FROM quality_runs").fetchone() == (1,)
 
 
 def test_rows_are_kept_whatever_text_they_hold(client: Client) -> None:

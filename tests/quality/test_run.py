@@ -252,6 +252,21 @@ def test_what_others_measured_is_taken(monitoring: Monitoring) -> None:
         monitoring.quality.push("stock", replace(measurement, scores={"validity": 101.0}))
 
 
+def test_a_key_is_known_when_its_run_has_moved_into_history_and_forgotten_with_it(
+    monitoring: Monitoring, clock: Hands
+) -> None:
+    first = monitoring.quality.push("stock", Measurement({"completeness": 80.0}), "nightly", "run-0001")
+    monitoring.quality.push("stock", Measurement({"completeness": 90.0}), "nightly", "run-0002")
+    clock.now += timedelta(days=30)
+    for _ in range(2):
+        monitoring.load_history()
+        monitoring.publish_history()
+    assert monitoring.expire()["quality_runs"] == 1
+    assert monitoring.quality.push("stock", Measurement({"completeness": 0.0}), "nightly", "run-0001") == first
+    clock.now += timedelta(days=400)
+    assert monitoring.expire()["quality_keys"] == 2
+
+
 def test_one_broken_suite_stops_no_other(monitoring: Monitoring, tmp_path: Path) -> None:
     text = CONFIG.replace(
         'rows: {source: orders, validator: "tests.quality.validators:Nightly"',

@@ -39,9 +39,9 @@ def _key(suite: str) -> dg.AssetKey:
 
 
 def suite_assets(config: Config) -> list[dg.AssetsDefinition]:
-    """One asset per enabled suite."""
+    """One asset per suite that runs here."""
     keys = source_keys(config.sources)
-    enabled = {name: suite for name, suite in config.suites.items() if suite.enabled}
+    enabled = {name: suite for name, suite in config.suites.items() if suite.runs_here}
     return [_asset(number, name, suite, keys[suite.source]) for number, (name, suite) in enumerate(enabled.items(), 1)]
 
 
@@ -111,7 +111,7 @@ def quality_check_names(config: Config) -> frozenset[str]:
 
 def quality_checks(config: Config) -> list[dg.AssetChecksDefinition]:
     """The asset check `quality` of every source that has suites; executing it runs them now."""
-    with_suites = {suite.source for suite in config.suites.values() if suite.enabled}
+    with_suites = {suite.source for suite in config.suites.values() if suite.runs_here}
     chosen: list[Source] = [source for source in config.sources if source.id in with_suites]
     keys = source_keys(config.sources)
     return [_source_check(number, source.id, keys[source.id]) for number, source in enumerate(chosen, 1)]
@@ -130,14 +130,14 @@ def _source_check(number: int, source: str, key: dg.AssetKey) -> dg.AssetChecksD
 
 def quality_job(config: Config) -> list[UnresolvedAssetJobDefinition]:
     """The job that examines suites; none where there are none."""
-    suites = [suite for suite in config.suites.values() if suite.enabled]
+    suites = [suite for suite in config.suites.values() if suite.runs_here]
     if not suites:
         return []
     longest = sum((suite.timeout for suite in suites), _START_UP)
     return [
         dg.define_asset_job(
             QUALITY_JOB,
-            selection=[_key(name) for name, suite in config.suites.items() if suite.enabled],
+            selection=[_key(name) for name, suite in config.suites.items() if suite.runs_here],
             executor_def=dg.in_process_executor,
             description="Examines the suites that are due.",
             run_tags={dg.MAX_RUNTIME_SECONDS_TAG: str(int(longest.total_seconds()))},

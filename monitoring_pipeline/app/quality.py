@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from monitoring_pipeline.reports.quality import SourceQuality, SuiteView
 
 __all__ = ["Quality"]
+
+_ANY = timedelta(days=1)
 
 
 class Quality:
@@ -52,16 +55,21 @@ class Quality:
         return [name for name, suite in suites.items() if is_due(name, suite, begun.get(name), now)]
 
     def named(self, names: Sequence[str]) -> list[str]:
-        """These suites, or those of these sources; all enabled ones for no name. Raises NotFound."""
+        """These suites, or those of these sources; all enabled ones for no name. Raises NotFound.
+
+        Raises CheckError for one that is reported by others: nothing of it runs here.
+        """
         suites = self._monitoring.config.suites
         if not names:
-            return [name for name, suite in suites.items() if suite.enabled]
+            return [name for name, suite in suites.items() if suite.runs_here]
         found: dict[str, None] = {}
         for name in names:
             chosen = [name] if name in suites else [each for each, suite in suites.items() if suite.source == name]
+            if name in suites and suites[name].reported:
+                raise CheckError(f"the suite {name!r} is reported by others and does not run here")
             if not chosen:
                 raise NotFound("suite, or source with a suite,", name, [*suites, *(s.source for s in suites.values())])
-            found |= dict.fromkeys(chosen)
+            found |= dict.fromkeys(each for each in chosen if not suites[each].reported)
         return list(found)
 
     def run(
@@ -87,26 +95,32 @@ class Quality:
 
     def push(self, source: str, measurement: Measurement, suite: str = "pushed", key: str = "") -> QualityRun:
         """Records what an existing framework measured. Raises NotFound for a source that is not configured, and
-        CheckError for figures that make no sense and for the name of a suite that is configured.
+        CheckError for figures that make no sense and for the name of a suite that runs here or is about another source.
 
-        What is reported again by the same `key` is the run it was the first time. Columns that any suite of the source
-        masks stay masked.
+        Where the suite is configured as one that is `reported`, its thresholds judge. What is reported again by the
+        same `key` is the run it was the first time. Columns that any suite of the source masks stay masked.
         """
         from monitoring_pipeline.quality.outcome import Examination
         from monitoring_pipeline.quality.run import Look, redacted
+        from monitoring_pipeline.quality.spec import SuiteSpec
+        from monitoring_pipeline.quality.thresholds import judged
         from monitoring_pipeline.quality.validator import examined
 
         known = [each.id for each in self._monitoring.config.sources]
         if source not in known:
             raise NotFound("source", source, known)
         suites = self._monitoring.config.suites
-        if suite in suites:
+        spec = suites.get(suite, SuiteSpec(source=source, reported=True, every=_ANY))
+        if not spec.reported:
             raise CheckError(f"the suite {suite!r} is configured and runs here; report under another name")
+        if spec.source != source:
+            raise CheckError(f"the suite {suite!r} is about {spec.source}; report under another name")
         masked = frozenset(column for each in suites.values() if each.source == source for column in each.masked)
         now = self._monitoring.clock()
         found = redacted(examined(Examination(), measurement, masked), self._monitoring.config.redact)
         before = self._reported(source, suite, key) if key else None
-        return before or self._record(Look(suite, source, now, now, found, key=key))
+        look = Look(suite, source, now, now, judged(found, spec), spec.dimension_weights, key)
+        return before or self._record(look)
 
     def _reported(self, source: str, suite: str, key: str) -> QualityRun | None:
         """The run that was reported by this key, from history where it is old."""

@@ -87,7 +87,9 @@ def suite_parts(view: SuiteView, scores: Sequence[float | None]) -> Iterator[Ren
         }
     )
     if run is None:
-        yield Text(f"\nNot run yet: `busta quality run {view.suite}` does it now.", style="yellow")
+        here = f"run yet: `busta quality run {view.suite}` does it now."
+        told = "reported yet: its framework does so by POST /quality."
+        yield Text(f"\nNot {told if view.spec and view.spec.reported else here}", style="yellow")
         return
     if run.findings:
         yield _findings(run)

@@ -24,7 +24,7 @@ def is_due(name: str, suite: SuiteSpec, last: datetime | None, now: datetime) ->
 
     Suites of one interval do not all begin at once: each has a phase of its own, always the same.
     """
-    if not suite.enabled:
+    if not suite.runs_here:
         return False
     if last is None or last > now:
         return True

@@ -24,6 +24,7 @@ from monitoring_pipeline.quality.examine import Order
 from monitoring_pipeline.quality.outcome import Examination, Finding, Profile, SchemaChange
 from monitoring_pipeline.quality.score import composite, dimension_scores
 from monitoring_pipeline.quality.spec import SuiteSpec
+from monitoring_pipeline.quality.thresholds import judged
 from monitoring_pipeline.quality.workshop import Workshop
 from monitoring_pipeline.reach.spec import NetworksSpec
 from monitoring_pipeline.records import Event, QualityRun, Sample, Severity, Status, worst
@@ -65,7 +66,7 @@ def look(name: str, suite: SuiteSpec, workshop: Workshop, around: Around) -> Loo
     """Examines the data now. What goes wrong is part of what was found."""
     started = around.clock()
     found = redacted(workshop.examine(Order(suite, started, around.networks)), around.redact)
-    return Look(name, suite.source, started, around.clock(), found, suite.dimension_weights)
+    return Look(name, suite.source, started, around.clock(), judged(found, suite), suite.dimension_weights)
 
 
 def redacted(found: Examination, redact: Callable[[str], str]) -> Examination:

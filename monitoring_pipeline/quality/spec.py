@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -15,14 +15,31 @@ from monitoring_pipeline.quality.dimension import Dimension
 from monitoring_pipeline.quality.expectation import ExpectationSpec
 from monitoring_pipeline.quality.table import AnyTable
 
-__all__ = ["SuiteSpec"]
+__all__ = ["FloorsSpec", "SuiteSpec"]
 
 _CLASS = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 _SHORTEST, _LONGEST = timedelta(minutes=1), timedelta(days=366)
 
 
+class FloorsSpec(BaseModel):
+    """Below what a score is a warning, and below what it is critical."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    warning: float | None = Field(None, gt=0, le=100, description="Below it the suite has a warning.")
+    critical: float | None = Field(None, gt=0, le=100, description="Below it the suite is critical.")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.warning is None and self.critical is None:
+            raise ValueError("give `warning`, `critical` or both")
+        if self.warning is not None and self.critical is not None and self.warning < self.critical:
+            raise ValueError("`warning` must not lie below `critical`")
+        return self
+
+
 class SuiteSpec(BaseModel):
-    """Expectations about one table of a source, or a validator of one's own."""
+    """Expectations about one table of a source, a validator of one's own, or what a framework elsewhere reports."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
@@ -41,6 +58,14 @@ class SuiteSpec(BaseModel):
     timezone: Zone = Field("UTC", description="The time zone of `cron`.")
     timeout: Duration = Field(timedelta(minutes=5), gt=timedelta(0), description="How long one run may take.")
     enabled: bool = Field(True, description="Whether it runs.")
+    reported: bool = Field(
+        False,
+        description="Whether a framework elsewhere reports it by `POST /quality`; nothing runs here then, and `every` "
+        "or `cron` say how often it comes.",
+    )
+    thresholds: Mapping[Dimension | Literal["score"], FloorsSpec] = Field(
+        default_factory=dict, description="How low scores may be: of dimensions, or `score`, which is that of all."
+    )
     profile: bool = Field(True, description="Whether rows, missing and distinct values and ranges are measured.")
     drift: bool = Field(True, description="Whether added, removed and retyped columns are events.")
     columns: tuple[str, ...] = Field((), description="Only these columns are fetched and profiled, if any are named.")
@@ -58,6 +83,11 @@ class SuiteSpec(BaseModel):
         False, description="Whether assets downstream are held back while a critical expectation is not met."
     )
 
+    @property
+    def runs_here(self) -> bool:
+        """Whether it is to be run by us."""
+        return self.enabled and not self.reported
+
     def masked_of(self, names: Iterable[str]) -> frozenset[str]:
         """What is masked, as these columns spell it. Upper and lower case are one: few databases tell them apart."""
         masked = {name.casefold() for name in self.masked}
@@ -65,7 +95,11 @@ class SuiteSpec(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.table is None and self.validator is None:
+        if self.reported and (self.table is not None or self.validator is not None):
+            raise ValueError("a suite that is reported runs elsewhere: it has no `table` and no `validator` here")
+        if self.reported and not {"every", "cron"} & self.model_fields_set:
+            raise ValueError("a suite that is reported needs `every` or `cron`: how often it comes")
+        if self.table is None and self.validator is None and not self.reported:
             raise ValueError("a suite needs a `table` to look at, or a `validator`")
         if self.table is None and self.expectations:
             raise ValueError("expectations need a `table` to look at")

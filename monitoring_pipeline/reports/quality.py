@@ -71,7 +71,8 @@ def suite_views(suites: Mapping[str, SuiteSpec], runs: Sequence[QualityRun], now
 
 def _view(name: str, spec: SuiteSpec, run: QualityRun | None, now: datetime) -> SuiteView:
     if run is None:
-        return SuiteView(name, spec.source, spec, None, Status.UNKNOWN, "it has not run yet")
+        why = "it was not reported yet" if spec.reported else "it has not run yet"
+        return SuiteView(name, spec.source, spec, None, Status.UNKNOWN, why)
     if is_overdue(spec, run.started, now):
         age = timedelta(minutes=(now - run.at) // timedelta(minutes=1))
         why = f"its last run is {format_duration(age)} old"

@@ -14,7 +14,11 @@ from monitoring_pipeline.api import quality_answers
 from tests.api.conftest import SOURCES, Client, Installation, install, serving
 from tests.api.test_alerts import post
 
-SUITES = {"daily": {"source": "orders-db", "validator": "acme:Daily", "masked": ["email"]}}
+SUITES: dict[str, Any] = {
+    "daily": {"source": "orders-db", "validator": "acme:Daily", "masked": ["email"]},
+    "scores": {"source": "nightly-export", "reported": True, "every": "1d", "thresholds": {
+        "completeness": {"warning": 99, "critical": 95}, "score": {"critical": 90}}},
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -46,7 +50,7 @@ def test_what_a_framework_measured_is_kept_and_shown(shop: Installation, client:
     ]  # fmt: skip
     assert found["dimensions"] == {"completeness": 90.0, "validity": 50.0}
     assert found["suites"][1]["run"]["findings"][0]["rows"] == [{"id": 7, "email": "***"}]
-    assert [each["source"] for each in client("/quality").json()["sources"]] == ["orders-db"]
+    assert [each["source"] for each in client("/quality").json()["sources"]] == ["nightly-export", "orders-db"]
     with shop.monitoring.history(tables=("samples",)) as connection:
         rows = connection.execute("SELECT check_id, value FROM samples WHERE metric = 'late_rows'").fetchall()
     assert rows == [("soda", 3.0)]
@@ -97,7 +101,29 @@ def test_what_is_nested_too_deep_is_no_body(client: Client) -> None:
 def test_two_sources_may_report_under_one_name(client: Client) -> None:
     for source in ("orders-db", "orders-api"):
         post(client, "/quality", reported(source=source, findings=[]))
-    assert [each["source"] for each in client("/quality").json()["sources"]] == ["orders-api", "orders-db"]
+    found = [each["source"] for each in client("/quality").json()["sources"]]
+    assert found == ["nightly-export", "orders-api", "orders-db"]
+
+
+@pytest.mark.parametrize(
+    ("scores", "status", "message"),
+    [
+        ({"completeness": 99.5}, "healthy", ""),
+        ({"completeness": 98}, "warning", "score of completeness: 98 is below 99"),
+        ({"completeness": 94.96, "validity": 100}, "critical", "score of completeness: 94.96 is below 95"),
+        ({"validity": 80}, "critical", "score: 80 is below 90; score of completeness: no score is known"),
+        ({"validity": 100}, "unknown", "score of completeness: no score is known"),
+    ],
+)
+def test_thresholds_judge_what_says_nothing_but_scores(
+    client: Client, scores: dict[str, float], status: str, message: str
+) -> None:
+    told = {"source": "nightly-export", "suite": "scores", "dimensions": scores}
+    added = post(client, "/quality", told).json()
+    assert (added["status"], added["message"]) == (status, message)
+    assert added["dimensions"] == scores
+    [suite] = client("/quality/nightly-export").json()["suites"]
+    assert (suite["configured"], suite["status"]) == (True, status)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +131,7 @@ def test_two_sources_may_report_under_one_name(client: Client) -> None:
     [
         ({"source": "orders-d"}, 404, "did you mean 'orders-db'?"),
         ({"suite": "daily"}, 422, "the suite 'daily' is configured"),
+        ({"suite": "scores"}, 422, "the suite 'scores' is about nightly-export"),
         ({"dimensions": {"beauty": 1}}, 422, "dimensions"),
         ({"dimensions": {"validity": 101}}, 422, "less than or equal to 100"),
         ({"findings": [{"met": True}]}, 422, "findings.0.name"),
@@ -116,7 +143,7 @@ def test_what_cannot_be_taken(client: Client, changed: dict[str, Any], status: i
     answer = post(client, "/quality", reported(**changed))
     assert answer.status == status
     assert told in answer.json()["detail"]
-    assert client("/quality").json()["sources"][0]["suites"][0]["run"] is None
+    assert client("/quality").json()["sources"][1]["suites"][0]["run"] is None
 
 
 def test_a_page_of_somebody_else_reports_nothing(client: Client) -> None:

@@ -92,6 +92,18 @@ def test_suites_of_disabled_sources_are_left_out(load: Load) -> None:
         ),
         ("    every: 2h\n", "5:5: suites.daily: a suite needs a `table` to look at, or a `validator`"),
         (
+            "    reported: true\n",
+            "5:5: suites.daily: a suite that is reported needs `every` or `cron`: how often it comes",
+        ),
+        (
+            TABLE + "    reported: true\n    every: 1d\n",
+            "5:5: suites.daily: a suite that is reported runs elsewhere: it has no `table` and no `validator` here",
+        ),
+        (
+            TABLE + "    thresholds: {validity: {warning: 90, critical: 95}}\n",
+            "7:28: suites.daily.thresholds.validity: `warning` must not lie below `critical`",
+        ),
+        (
             "    validator: acme\n",
             "6:16: suites.daily.validator: 'acme' should be package.module:Class",
         ),

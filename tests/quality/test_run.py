@@ -28,6 +28,7 @@ suites:
   rows: {source: orders, validator: "tests.quality.validators:Nightly", every: 1h}
   sums: {source: orders, validator: "tests.quality.validators:Nightly", every: 1h}
   off: {source: stock, validator: "tests.quality.validators:Nightly", enabled: false}
+  late: {source: stock, reported: true, cron: "0 6 * * *", enabled: false}
 rules:
   - {id: poor, when: {kind: quality, threshold: {warning: 95, critical: 80}}}
   - {id: changed, when: {kind: metric, metric: schema_changes, threshold: 0}, severity: warning}
@@ -265,6 +266,16 @@ def test_a_key_is_known_when_its_run_has_moved_into_history_and_forgotten_with_i
     assert monitoring.quality.push("stock", Measurement({"completeness": 0.0}), "nightly", "run-0001") == first
     clock.now += timedelta(days=400)
     assert monitoring.expire()["quality_keys"] == 2
+
+
+def test_a_suite_that_is_reported_never_runs_here(monitoring: Monitoring, clock: Hands) -> None:
+    with pytest.raises(CheckError, match="'late' is reported by others"):
+        monitoring.quality.named(["late"])
+    assert "late" not in [
+        *monitoring.quality.named(["stock"]),
+        *monitoring.quality.named([]),
+        *monitoring.quality.due(),
+    ]
 
 
 def test_one_broken_suite_stops_no_other(monitoring: Monitoring, tmp_path: Path) -> None:

@@ -18,19 +18,28 @@ __all__ = ["suites"]
 def suites(patient: Patient) -> Iterator[Finding]:
     """Suites that do not run any more, and runs that found out nothing; not what they found of the data."""
     views = _views(patient)
-    silent = [view.suite for view in views if view.run is None]
+    silent = [view.suite for view in views if view.run is None and not _is_reported(view)]
+    unheard = [view for view in views if _is_reported(view) and (view.run is None or view.overdue)]
     if silent:
         advice = "`busta up` runs them, or `busta quality run`"
         yield warning("suites", f"have not run yet: {', '.join(silent)}", advice)
+    for view in unheard:
+        yield warning(f"suite {view.suite}", view.reason, "does its framework still report to POST /quality?")
     for view in views:
+        if view in unheard:
+            continue
         if view.overdue:
             advice = "does `quality_schedule` run in Dagster? is a run stuck?"
             yield warning(f"suite {view.suite}", view.reason, advice)
         elif view.run is not None and (view.run.errors or view.status is Status.UNKNOWN):
             why = f"could not be judged at its last run: {view.reason}"
             yield warning(f"suite {view.suite}", why, f"`busta quality show {view.suite}` tells what")
-    if views and not silent and not any(view.overdue for view in views):
+    if views and not silent and not unheard and not any(view.overdue for view in views):
         yield ok("suites", f"{len(views)} run as they should")
+
+
+def _is_reported(view: SuiteView) -> bool:
+    return view.spec is not None and view.spec.reported
 
 
 def _views(patient: Patient) -> list[SuiteView]:

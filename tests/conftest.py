@@ -14,6 +14,8 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from tests.databases import KeptDatabase, KeptFile
+
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
@@ -51,12 +53,33 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture(scope="session")
+def kept_file(tmp_path_factory: pytest.TempPathFactory) -> KeptFile:
+    """An operational store in SQLite, to be copied."""
+    return KeptFile(tmp_path_factory.mktemp("kept") / "operational.db")
+
+
+@pytest.fixture(scope="session")
+def kept_database(postgres_server: str) -> KeptDatabase:
+    """An operational store in PostgreSQL, to be emptied after each use."""
+    made = KeptDatabase(postgres_server, "kept")
+    made.make()
+    return made
+
+
+@pytest.fixture
+def postgres_store_url(kept_database: KeptDatabase) -> Iterator[str]:
+    """The URL of an operational store in PostgreSQL that is up to date and empty."""
+    yield kept_database.url
+    kept_database.empty()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty operational store, once in SQLite and once in PostgreSQL."""
+    """The URL of an operational store that is up to date and empty, once in SQLite and once in PostgreSQL."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'operational.db'}"
-    return request.getfixturevalue("postgres_url")
+        return request.getfixturevalue("kept_file").copy(tmp_path / "operational.db")
+    return request.getfixturevalue("postgres_store_url")
 
 
 @pytest.fixture(scope="session")

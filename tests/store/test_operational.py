@@ -21,6 +21,14 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MIGRATIONS = find_migrations("monitoring_pipeline.store.migrations.operational")
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without any tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'operational.db'}"
+    return request.getfixturevalue("postgres_url")
+
+
 def described(store: OperationalStore) -> dict[str, object]:
     """Tables with their columns, indexes and unique constraints, as the database itself tells them."""
     found = inspect(store.engine)

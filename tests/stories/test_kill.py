@@ -67,8 +67,8 @@ def test_killed_at_every_step(tmp_path: Path, step: str) -> None:
 
 
 @pytest.mark.parametrize("step", ["after-claim", "before-record", "after-record"])
-def test_killed_at_the_steps_that_a_database_server_sees(postgres_url: str, tmp_path: Path, step: str) -> None:
-    killed_at(postgres_url, tmp_path / "journal", step)
+def test_killed_at_the_steps_that_a_database_server_sees(postgres_store_url: str, tmp_path: Path, step: str) -> None:
+    killed_at(postgres_store_url, tmp_path / "journal", step)
 
 
 def test_killed_at_any_moment_while_others_take_over(store_url: str, tmp_path: Path) -> None:

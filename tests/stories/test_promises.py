@@ -51,7 +51,7 @@ HELD: dict[str, Status] = {}
 @pytest.fixture(params=["sqlite", "postgresql", "sqlite, restless"])
 def story(request: pytest.FixtureRequest, tmp_path: Path) -> Timeline:
     store, _, restless = request.param.partition(", ")
-    url = request.getfixturevalue("postgres_url") if store == "postgresql" else f"sqlite:///{tmp_path}/story.db"
+    url = request.getfixturevalue("postgres_store_url") if store == "postgresql" else f"sqlite:///{tmp_path}/story.db"
     HELD.clear()
     HELD.update(dict.fromkeys(("mail", "web-1", "web-2"), Status.HEALTHY))
     return Timeline(url, tmp_path, SHOP, step_s=300, restless=bool(restless))

@@ -34,7 +34,7 @@ Telling = Callable[..., Timeline]
 def telling(request: pytest.FixtureRequest, tmp_path: Path) -> Telling:
     """Begins a story with a configuration."""
     store, _, restless = request.param.partition(", ")
-    url = request.getfixturevalue("postgres_url") if store == "postgresql" else f"sqlite:///{tmp_path}/story.db"
+    url = request.getfixturevalue("postgres_store_url") if store == "postgresql" else f"sqlite:///{tmp_path}/story.db"
 
     def begin(config: str = SHOP, **options: float) -> Timeline:
         return Timeline(url, tmp_path, config, restless=bool(restless), **options)

@@ -22,7 +22,7 @@ UP = {"up": {"source": "*", "target": "99%"}}
 @pytest.fixture
 def lived(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Past]:
     """One source that was down from hour 10 to 12."""
-    url = request.getfixturevalue("postgres_url") if hasattr(request, "param") else f"sqlite:///{tmp_path}/hot.db"
+    url = request.getfixturevalue("postgres_store_url") if hasattr(request, "param") else f"sqlite:///{tmp_path}/hot.db"
     with past(url, tmp_path, UP, "db") as found:
         found.status("db", (0, "healthy"), (10, "critical"), (12, "healthy"))
         yield found

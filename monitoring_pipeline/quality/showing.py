@@ -22,7 +22,7 @@ __all__ = ["Showing", "Told", "is_harmless"]
 _COUNTING = re.compile("count|proportion|type")
 _MOST_EXAMPLES = 3
 _MOST_COLUMNS = 20
-_DRIVERS = ("psycopg", "sqlite3", "obstore")
+_DRIVERS = ("psycopg", "pymysql", "sqlite3", "obstore")
 
 
 @dataclass(frozen=True, slots=True)

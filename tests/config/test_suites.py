@@ -58,7 +58,7 @@ def test_suites_of_disabled_sources_are_left_out(load: Load) -> None:
             "    table: {kind: duckdbb, path: a, table: t}\n",
             (
                 "6:19: suites.daily.table.kind: 'duckdbb' is not a table kind; did you mean 'duckdb'?; "
-                "known kinds: duckdb, file, http_json, postgresql, s3, sqlite"
+                "known kinds: duckdb, file, http_json, mysql, postgresql, s3, sqlite"
             ),
         ),
         (

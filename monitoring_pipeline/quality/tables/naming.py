@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from monitoring_pipeline.quality.table import identifier
 
 __all__ = ["one_of_both", "relation_of"]
@@ -15,8 +17,8 @@ def one_of_both(table: str | None, query: str | None) -> None:
         raise ValueError("the table or query is empty")
 
 
-def relation_of(table: str | None, query: str | None) -> str:
-    """What stands after FROM. A dot in a table's name separates it from its schema."""
+def relation_of(table: str | None, query: str | None, named: Callable[[str], str] = identifier) -> str:
+    """What stands after FROM. A dot in a table's name separates it from its schema; `named` spells a name in SQL."""
     if table is not None:
-        return ".".join(identifier(part) for part in table.split("."))
+        return ".".join(named(part) for part in table.split("."))
     return f"({(query or '').strip().rstrip(';')}\n) AS query"

@@ -14,14 +14,14 @@ from pydantic import Field, SecretStr, model_validator
 
 from monitoring_pipeline.quality.table import Desk, Opened, Table, identifier
 from monitoring_pipeline.quality.tables.naming import one_of_both, relation_of
+from monitoring_pipeline.quality.tables.paging import FETCHED, take
 from monitoring_pipeline.reach.database import opened
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection, Cursor
+    from sqlite3 import Connection
 
 __all__ = ["SqliteTable"]
 
-_PAGE_ROWS = 50_000
 _DECLARED = {"DATE": "DATE", "DATETIME": "TIMESTAMP", "TIMESTAMP": "TIMESTAMP", "BOOLEAN": "BOOLEAN", "BOOL": "BOOLEAN"}
 
 
@@ -53,7 +53,7 @@ class SqliteTable(Table):
             newest = _newest(connection, relation, desk.newest_of) if part and desk.newest_of in declared else None
             selected = ", ".join(map(identifier, names))
             cursor = connection.execute(f"SELECT {selected} FROM {relation}{part}")  # noqa: S608 - quoted names
-            _take(desk, cursor, names)
+            take(desk.connection, cursor, names, _array, _joined)
         schema = {name: declared[name] or "ANY" for name in declared}
         return Opened(_typed(desk, names, declared), rows, schema, newest)
 
@@ -71,22 +71,6 @@ def _newest(connection: Connection, relation: str, column: str | None) -> str | 
     query = f"SELECT CAST(max({identifier(column or '')}) AS TEXT) FROM {relation}"  # noqa: S608 - quoted names
     (newest,) = connection.execute(query).fetchone()
     return None if newest is None else str(newest)
-
-
-def _take(desk: Desk, cursor: Cursor, names: Sequence[str]) -> None:
-    """Moves the rows into the table `fetched`, page by page through Arrow."""
-    import pyarrow as pa
-
-    columns: list[list[Any]] = [[] for _ in names]
-    while page := cursor.fetchmany(_PAGE_ROWS):
-        for column, values in zip(columns, zip(*page, strict=True), strict=True):
-            column.append(_array(values))
-    # By number: names of columns may differ in case alone.
-    whole = pa.table({str(number): _joined(arrays) for number, arrays in enumerate(columns)})
-    selected = ", ".join(f'"{number}" AS {identifier(name)}' for number, name in enumerate(names))
-    desk.connection.register("pages", whole)
-    desk.connection.execute(f"CREATE TEMP TABLE fetched AS SELECT {selected} FROM pages")  # noqa: S608 - quoted names
-    desk.connection.unregister("pages")
 
 
 def _array(values: Sequence[Any]) -> Any:
@@ -122,13 +106,13 @@ def _joined(arrays: Sequence[Any]) -> Any:
 
 def _typed(desk: Desk, names: Sequence[str], declared: Mapping[str, str]) -> str:
     """The relation with dates, times and truth values as such, where every value of the column is one."""
-    return f"(SELECT {', '.join(_as_declared(desk, name, declared[name]) for name in names)} FROM fetched)"  # noqa: S608
+    return f"(SELECT {', '.join(_as_declared(desk, name, declared[name]) for name in names)} FROM {FETCHED})"  # noqa: S608
 
 
 def _as_declared(desk: Desk, name: str, declared: str) -> str:
     column, wanted = identifier(name), _DECLARED.get(declared.partition("(")[0])
     if wanted is None:
         return column
-    query = f"SELECT count({column}), count(TRY_CAST({column} AS {wanted})) FROM fetched"  # noqa: S608 - quoted names
+    query = f"SELECT count({column}), count(TRY_CAST({column} AS {wanted})) FROM {FETCHED}"  # noqa: S608 - quoted names
     values, fitting = desk.connection.execute(query).fetchone() or (1, 0)
     return f"CAST({column} AS {wanted}) AS {column}" if values == fitting else column

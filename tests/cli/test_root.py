@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -29,63 +31,62 @@ def python(code: str, *arguments: str, **variables: str) -> subprocess.Completed
 
 
 MODULES = """
-import sys
+import json, sys
 from monitoring_pipeline.cli.root import busta
-try:
-    busta(sys.argv[1:])
-except SystemExit as end:
-    code = end.code
-print("\\nMODULES", code, *sorted({name.partition(".")[0] for name in sys.modules}))
+for arguments in json.loads(sys.argv[1]):
+    try:
+        busta(arguments, prog_name="busta")
+    except SystemExit as end:
+        print("\\nMODULES", json.dumps([end.code, sorted({name.partition(".")[0] for name in sys.modules})]))
 """
 
 
-def loaded(*arguments: str) -> tuple[str, set[str]]:
-    """The exit code of a command, and the packages its process imported."""
-    done = python(MODULES, *arguments)
-    words = done.stdout.rpartition("\nMODULES ")[2].split()
-    assert words, done.stderr
-    return words[0], set(words[1:])
+def loaded(*commands: str, before: Sequence[str] = (), **variables: str) -> tuple[list[tuple[int, set[str]]], str]:
+    """The exit code of each command and the packages that were imported when it ended, and what was printed before the
+    first ended. One process runs them all."""
+    done = python(MODULES, json.dumps([[*before, *command.split()] for command in commands]), **variables)
+    printed, *ends = done.stdout.split("\nMODULES ")
+    assert len(ends) == len(commands), done.stderr
+    found = [json.loads(end.partition("\n")[0]) for end in ends]
+    return [(code, set(names)) for code, names in found], printed
 
 
-@pytest.mark.parametrize(
-    "arguments", [
-        ["--help"], ["--version"], ["sources", "--help"], ["sorces"], ["alerts", "list", "--help"],
-        ["silences", "add", "--help"], ["maintenance", "start", "--help"], ["oncall", "override", "--help"],
-        ["channels", "test", "--help"], ["notifications", "log", "--help"],
-    ],
-)  # fmt: skip
-def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
-    _, modules = loaded(*arguments)
-    assert "click" in modules
-    assert not modules.intersection((*HEAVY, *NEVER))
+def test_help_imports_nothing_heavy() -> None:
+    commands = (
+        "--help", "--version", "sources --help", "sorces", "alerts list --help", "silences add --help",
+        "maintenance start --help", "oncall override --help", "channels test --help", "notifications log --help",
+    )  # fmt: skip
+    for command, (_, modules) in zip(commands, loaded(*commands)[0], strict=True):
+        assert "click" in modules
+        assert not modules.intersection((*HEAVY, *NEVER)), command
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code"),
-    [
-        (["sources", "check", "--all"], "2"),
-        (["sources", "health"], "1"),
-        (["sources", "show", "shop-api"], "0"),
-        (["sources", "history", "shop-api"], "0"),
-        (["sources", "list"], "0"),
-        (["sources", "explain", "shop-api"], "0"),
-        (["alerts", "list"], "0"),
-        (["alerts", "history", "--json"], "0"),
-        (["silences", "list"], "0"),
-        (["maintenance", "start", "shop-api", "--reason", "why"], "0"),
-        (["oncall", "who"], "0"),
-        (["channels", "status"], "0"),
-        (["notifications", "log"], "0"),
-        (["config", "validate"], "0"),
-        (["config", "show"], "0"),
-        (["config", "schema"], "0"),
-        (["doctor"], None),
-    ],
-)
-def test_no_command_imports_analysis_or_dagster(config: Path, arguments: list[str], code: str | None) -> None:
-    found, modules = loaded("--config", str(config), *arguments)
-    assert code in (None, found)
-    assert not modules.intersection(NEVER)
+COMMANDS = {
+    "sources health": 1,
+    "sources show shop-api": 0,
+    "sources history shop-api": 0,
+    "sources list": 0,
+    "sources explain shop-api": 0,
+    "alerts list": 0,
+    "alerts history --json": 0,
+    "silences list": 0,
+    "maintenance start shop-api --reason why": 0,
+    "oncall who": 0,
+    "channels status": 0,
+    "notifications log": 0,
+    "config validate": 0,
+    "config show": 0,
+    "config schema": 0,
+    "doctor": None,
+    "sources check --all": 2,
+}
+
+
+def test_no_command_imports_analysis_or_dagster(config: Path) -> None:
+    ends, _ = loaded(*COMMANDS, before=("--config", str(config)))
+    for (command, code), (found, modules) in zip(COMMANDS.items(), ends, strict=True):
+        assert code in (None, found), command
+        assert not modules.intersection(NEVER), command
 
 
 def test_without_arguments_it_helps() -> None:
@@ -163,13 +164,9 @@ def test_source_ids_are_completed_without_heavy_imports(config: Path, run: Busta
         "sources:\n  - id: shop-archive\n    checks:\n      - id: shadow\n        kind: file\n        path: /\n"
     )
     line = f"busta --config {config} sources show sh"
-    done = python(
-        MODULES.replace("busta(sys.argv[1:])", "busta(prog_name='busta')"),
-        COMP_WORDS=line, COMP_CWORD="5", _BUSTA_COMPLETE="bash_complete",
-    )  # fmt: skip
-    completed, _, modules = done.stdout.partition("\nMODULES ")
-    assert completed.split() == ["plain,shop-api", "plain,shop-archive"]
-    assert not set(modules.split()).intersection((*HEAVY, *NEVER))
+    [(_, modules)], printed = loaded("", COMP_WORDS=line, COMP_CWORD="5", _BUSTA_COMPLETE="bash_complete")
+    assert printed.split() == ["plain,shop-api", "plain,shop-archive"]
+    assert not modules.intersection((*HEAVY, *NEVER))
 
 
 def test_the_reference_is_fresh() -> None:

@@ -17,6 +17,7 @@ from monitoring_pipeline.checks.slots import schedule_of
 from monitoring_pipeline.clock import system_clock
 from monitoring_pipeline.store.operational import OperationalStore
 from monitoring_pipeline.store.tables import checks, gaps, results
+from tests.databases import KeptDatabase
 from tests.stories.serving import CHECKS, STEPS
 
 
@@ -55,20 +56,34 @@ def assert_sound(url: str, log: Path) -> None:
         assert have | holes == set(range(first, due[check.key], schedule.interval_us)), "a slot is unaccounted for"
 
 
-def killed_at(url: str, log: Path, step: str) -> None:
-    assert start(url, log, 60, step).wait(60) == -9
-    assert start(url, log, 9).wait(60) == 0
-    assert_sound(url, log)
+ON_A_SERVER = ("after-claim", "before-record", "after-record")
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory, postgres_server: str) -> dict[str, tuple[str, Path]]:
+    """Stores, with the journal of each, in which a process died at a step and another one went on, all at a time:
+    mostly they wait."""
+    folder = tmp_path_factory.mktemp("killed")
+    places = {step: (f"sqlite:///{folder / step}.db", folder / step) for step in STEPS}
+    for step in ON_A_SERVER:
+        database = KeptDatabase(postgres_server, step.replace("-", "_"))
+        database.make()
+        places[f"{step} on a server"] = database.url, folder / f"{step}-on-a-server"
+    dying = [start(url, log, 60, name.removesuffix(" on a server")) for name, (url, log) in places.items()]
+    assert {process.wait(90) for process in dying} == {-9}
+    following = [start(url, log, 9) for url, log in places.values()]
+    assert {process.wait(90) for process in following} == {0}
+    return places
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_killed_at_every_step(tmp_path: Path, step: str) -> None:
-    killed_at(f"sqlite:///{tmp_path / 'operational.db'}", tmp_path / "journal", step)
+def test_killed_at_every_step(killed: dict[str, tuple[str, Path]], step: str) -> None:
+    assert_sound(*killed[step])
 
 
-@pytest.mark.parametrize("step", ["after-claim", "before-record", "after-record"])
-def test_killed_at_the_steps_that_a_database_server_sees(postgres_store_url: str, tmp_path: Path, step: str) -> None:
-    killed_at(postgres_store_url, tmp_path / "journal", step)
+@pytest.mark.parametrize("step", ON_A_SERVER)
+def test_killed_at_the_steps_that_a_database_server_sees(killed: dict[str, tuple[str, Path]], step: str) -> None:
+    assert_sound(*killed[f"{step} on a server"])
 
 
 def test_killed_at_any_moment_while_others_take_over(store_url: str, tmp_path: Path) -> None:

@@ -57,6 +57,27 @@ def test_definitions_are_those_of_the_snapshot(tmp_path: Path):
     assert described(build_defs(monitoring)) == SNAPSHOT.read_text(), f"if it is meant so, change {SNAPSHOT}"
 
 
+OURS = """\
+sources:
+  - for_each: [{name: quality}, {name: sla}, {name: rollups}, {name: analysis}, {name: history}, {name: monitoring},
+               {name: health_checks}, {name: collection}, {name: uptime}, {name: daily}]
+    id: "{name}"
+    component: "{name}"
+  - {id: sla_budgets, component: sla}
+  - {id: other, component: quality, depends_on: [quality]}
+suites: {daily: {source: quality, validator: "a:B"}, quality_1: {source: sla, validator: "a:B"}}
+objectives: {other: {source: sla, target: 99%}, daily: {source: quality, target: 99%}}
+"""
+
+
+def test_sources_may_be_called_like_assets_and_groups_of_ours(tmp_path: Path):
+    path = tmp_path / "monitoring.yaml"
+    path.write_text(OURS)
+    keys = build_defs(Monitoring.open(path)).resolve_asset_graph().get_all_asset_keys()
+    named = {key.to_user_string() for key in keys}
+    assert named > {"quality/quality", "quality/daily", "sla/sla_budgets", "sla/other", "rollups/rollups", "rollups"}
+
+
 def test_every_job_says_how_long_it_may_take(tmp_path: Path):
     jobs = build_defs(Monitoring.open(write_installation(tmp_path)), with_sources=False).jobs
     assert jobs

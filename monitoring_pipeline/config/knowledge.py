@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,16 +13,18 @@ from monitoring_pipeline.analysis.spec import AnalysisSpec, ObjectiveSpec
 from monitoring_pipeline.collection.spec import CollectorSpec
 from monitoring_pipeline.config.alerting import declared
 from monitoring_pipeline.config.anchoring import anchored
-from monitoring_pipeline.config.documents import Document
+from monitoring_pipeline.config.documents import NAMED, Document
 from monitoring_pipeline.config.nodes import Fields, Scalar, plain
 from monitoring_pipeline.config.problems import Problems, choices, hint, quoted
 from monitoring_pipeline.config.validation import as_fields, validate
 from monitoring_pipeline.quality.spec import SuiteSpec
+from monitoring_pipeline.records import Source
 from monitoring_pipeline.reports.spec import ReportSpec
 
-__all__ = ["Knowledge", "check_reports", "knowledge_sections", "parts_of_suites", "read_knowledge"]
+__all__ = ["Knowledge", "check_names", "check_reports", "knowledge_sections", "parts_of_suites", "read_knowledge"]
 
 SpecT = TypeVar("SpecT", bound=BaseModel)
+_COMPONENTS = {"suites": "quality", "objectives": "sla"}
 _SECTIONS = ("suites", "collectors", "objectives", "reports")
 
 
@@ -109,6 +111,20 @@ def check_reports(document: Document, components: Collection[str], problems: Pro
         if isinstance(wanted, Scalar) and wanted.value is not None and wanted.text not in components:
             message = f"{quoted(wanted)} is not a component{hint(wanted.text, components)}"
             problems.add(wanted.mark, f"{message}; known components: {choices(components)}")
+
+
+def check_names(document: Document, sources: Iterable[Source], problems: Problems) -> None:
+    """In Dagster a source is the asset COMPONENT/SOURCE, a suite `quality/SUITE`, an objective `sla/OBJECTIVE`: two
+    that are called the same there would keep the whole code location from loading."""
+    taken = {(source.component, source.id) for source in sources}
+    for section, component in _COMPONENTS.items():
+        named = document.named[section]
+        for name in named.values:
+            if (component, name) in taken:
+                both = f"this {NAMED[section]} and the source {name!r} of the component {component!r}"
+                problems.add(
+                    named.keys[name], f"{both} are one asset in Dagster, {component}/{name}; rename one of them"
+                )
 
 
 def knowledge_sections(document: Document) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from monitoring_pipeline.config.extras import missing_extra, missing_extras
 from monitoring_pipeline.config.fields import ApiSpec, ComponentFields, HeadFields, IncludedFields, SourceFields
 from monitoring_pipeline.config.knowledge import (
     Knowledge,
+    check_names,
     check_reports,
     knowledge_sections,
     parts_of_suites,
@@ -132,6 +133,7 @@ class _Loading:
         if not self.unread:
             named = {*components, *(source.component for source in sources.values())}
             check_reports(self.document, named, self.problems)
+        check_names(self.document, (sources[each.id] for each in built if each.enabled), self.problems)
         census = Census(
             sources,
             {source.id: [check.check for check in source.checks] for source in built},

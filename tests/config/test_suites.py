@@ -120,6 +120,21 @@ def test_what_is_wrong_is_said_at_its_place(problems: Problems, text: str, messa
     assert problems(SOURCE + text) == [f"monitoring.yaml:{message}"]
 
 
+def test_a_source_and_a_suite_or_an_objective_that_would_be_one_asset(problems: Problems) -> None:
+    text = (
+        "sources:\n  - {id: daily, component: quality}\n  - {id: uptime, component: sla}\n"
+        "suites:\n  daily: {source: uptime, validator: 'a:B'}\n"
+        "objectives:\n  uptime: {source: uptime, target: 99%}\n"
+    )
+    told = "are one asset in Dagster, {}; rename one of them"
+    suite = "this suite and the source 'daily' of the component 'quality' "
+    objective = "this objective and the source 'uptime' of the component 'sla' "
+    assert problems(text) == [
+        f"monitoring.yaml:5:3: suites.daily: {suite}{told.format('quality/daily')}",
+        f"monitoring.yaml:7:3: objectives.uptime: {objective}{told.format('sla/uptime')}",
+    ]
+
+
 def test_sources_with_suites_have_a_built_in_rule(load: Load) -> None:
     config = load(SOURCE + "    validator: a:B\n")
     (rule,) = [rule for rule in config.alerting.rules if rule.id == "data-quality"]

@@ -19,6 +19,9 @@ __all__ = [
 ]
 
 
+# Without partitions, on purpose: a trend or a forecast is what could be said at its moment, and everybody asks for the
+# newest. One computed today for a day that has passed would know what came after and claim that it was foretold; the
+# buckets that it is made of can be built again, and the next run reads those.
 @dg.asset(
     group_name="analysis",
     deps=[rollups],

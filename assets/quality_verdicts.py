@@ -7,6 +7,7 @@ from datetime import datetime
 
 import dagster as dg
 
+from assets.markdown import table
 from monitoring_pipeline.alerting.delivery.plot import series_png
 from monitoring_pipeline.records import QualityRun, Status
 from monitoring_pipeline.reports.quality import SourceQuality
@@ -77,7 +78,7 @@ def _finding_metadata(finding: Mapping[str, object]) -> dict[str, dg.MetadataVal
             values[name] = dg.MetadataValue.int(count)
     rows = finding["rows"]
     if isinstance(rows, Sequence) and rows:
-        values["rows that fail"] = dg.MetadataValue.md(_table(rows))
+        values["rows that fail"] = dg.MetadataValue.md(_rows_table(rows))
     return values
 
 
@@ -86,7 +87,7 @@ def run_metadata(run: QualityRun, scores: Sequence[tuple[datetime, str, float | 
     values: dict[str, dg.MetadataValue] = {
         "status": dg.MetadataValue.text(f"{run.status.value}: {run.message}" if run.message else run.status.value),
         "dimensions": dg.MetadataValue.md(
-            _table([{"dimension": n, "score": f"{s:.4g}"} for n, s in run.dimensions.items()])
+            table(("dimension", "score"), [(name, f"{score:.4g}") for name, score in run.dimensions.items()])
         ),
         "not met": dg.MetadataValue.md(_bad_table(run)),
         "expectations": dg.MetadataValue.int(run.expectations),
@@ -103,29 +104,19 @@ def run_metadata(run: QualityRun, scores: Sequence[tuple[datetime, str, float | 
     return values
 
 
-def _scores(run: QualityRun) -> list[dict[str, str]]:
-    return [{"dimension": name, "score": f"{score:.4g}"} for name, score in run.dimensions.items()]
-
-
 def _bad_table(run: QualityRun) -> str:
     bad = [finding for finding in run.findings if finding["status"] != Status.HEALTHY]
     bad.sort(key=lambda finding: -Status(finding["status"]).rank)
-    names = {"name": "expectation", "status": "status", "dimension": "dimension", "text": "found"}
-    rows = [{shown: finding[name] for name, shown in names.items()} for finding in bad]
-    return _table(rows) if rows else run.message or "Every expectation is met."
-
-
-def _table(rows: Sequence[Mapping[str, object]]) -> str:
-    """Markdown: at most thirty rows."""
+    rows = [[finding[name] for name in ("name", "status", "dimension", "text")] for finding in bad[:_MAX_ROWS]]
     if not rows:
-        return "nothing"
+        return run.message or "Every expectation is met."
+    return table(("expectation", "status", "dimension", "found"), rows)
+
+
+def _rows_table(rows: Sequence[Mapping[str, object]]) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row))
-    lines = [names, ["---"] * len(names), *([_cell(row.get(name)) for name in names] for row in rows[:_MAX_ROWS])]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _cell(value: object) -> str:
-    return "" if value is None else " ".join(str(value).split()).replace("|", "\\|")[:200]
+    return table(names, [["" if (value := row.get(name)) is None else str(value) for name in names]
+                         for row in rows[:_MAX_ROWS]])  # fmt: skip
 
 
 def _plot(suite: str, scores: Sequence[tuple[datetime, str, float | None]]) -> str:

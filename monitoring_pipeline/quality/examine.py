@@ -105,8 +105,7 @@ def _profile(suite: SuiteSpec, batch: Batch) -> Profile | None:
         return None
     types = {name: batch.types[name] for name in wanted}
     profile = profile_of(
-        batch.connection, BATCH, types, exact=batch.examined <= suite.max_rows, masked=suite.masked_of(types),
-        freshness_column=suite.freshness_column,
+        batch.connection, BATCH, types, masked=suite.masked_of(types), freshness_column=suite.freshness_column,
     )  # fmt: skip
     return replace(profile, rows=batch.examined, newest=batch.newest or profile.newest)
 

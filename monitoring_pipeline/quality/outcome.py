@@ -50,7 +50,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class ColumnProfile:
-    """One column: how many values are missing and distinct (approximately in huge tables), and its range."""
+    """One column: how many values are missing and distinct, and its range."""
 
     name: str
     type: str

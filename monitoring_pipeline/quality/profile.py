@@ -24,10 +24,10 @@ _UNORDERED = ("STRUCT", "MAP", "UNION", "BLOB", "BIT", "JSON", "UUID", "BOOLEAN"
 
 
 def profile_of(
-    connection: DuckDBPyConnection, relation: str, types: Mapping[str, str], *, exact: bool,
-    freshness_column: str | None = None, masked: Collection[str] = (),
+    connection: DuckDBPyConnection, relation: str, types: Mapping[str, str], *, freshness_column: str | None = None,
+    masked: Collection[str] = (),
 ) -> Profile:  # fmt: skip
-    """Profiles a relation whose columns have these DuckDB types; `exact` counts distinct values one by one.
+    """Profiles a relation whose columns have these DuckDB types.
 
     Values of masked columns are not looked at, only counted.
     """
@@ -36,8 +36,7 @@ def profile_of(
     parts = ["count(*)"]
     for name in names:
         column = identifier(name)
-        distinct = f"count(DISTINCT {column})" if exact else f"approx_count_distinct({column})"
-        parts += [f"count({column})", distinct]
+        parts += [f"count({column})", f"count(DISTINCT {column})"]
     for name in ranged:
         parts += [f"min({identifier(name)})", f"max({identifier(name)})"]
     if freshness_column is not None:

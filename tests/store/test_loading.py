@@ -18,6 +18,7 @@ import pytest
 from monitoring_pipeline.store.loading import load_hot
 from monitoring_pipeline.store.operational import OperationalStore
 from monitoring_pipeline.store.warehouse import open_warehouse, watermarks
+from tests.store.children import Children
 from tests.store.rows import NOTHING, T0, change, gap, minutes, result, sample, write, write_samples
 
 
@@ -170,24 +171,14 @@ KILLED_LOAD = """
 """
 
 
-def run_child(script: str, *arguments: str) -> int:
-    folder = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script), *arguments],
-        cwd=folder, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
-    return done.returncode
-
-
 @pytest.mark.parametrize("step", STEPS)
 def test_a_load_killed_at_any_step_loses_and_doubles_nothing(
-    store: OperationalStore, store_url: str, warehouse: Path, step: str
+    store: OperationalStore, store_url: str, warehouse: Path, children: Children, step: str
 ):
     write(store, "results", [result("a", minutes(n)) for n in range(100)])
     write_samples(store, 0, 100)
     for _ in range(2):
-        assert run_child(KILLED_LOAD, store_url, str(warehouse), step) == -signal.SIGKILL
+        assert children.run(KILLED_LOAD, store_url, str(warehouse), step) == -signal.SIGKILL
     load_hot(store, warehouse, T0, batch_rows=40)
     assert rows(warehouse, "SELECT count(*), count(DISTINCT id) FROM results") == [(100, 100)]
     assert rows(warehouse, "SELECT count(*), count(DISTINCT value) FROM samples") == [(100, 100)]

@@ -87,28 +87,15 @@ def test_it_watches_and_stops(without_dagster: tuple[Up, int], config: Path) -> 
     assert not (config.parent / ".busta" / "up.json").exists()
 
 
-def test_sigterm_stops_it_too(without_dagster: tuple[Up, int]) -> None:
-    up, _ = without_dagster
-    up.wait_for("status page")
-    assert up.stop(signal.SIGTERM) == exits.OK
-
-
-def test_only_one_runs(without_dagster: tuple[Up, int], config: Path) -> None:
-    up, _ = without_dagster
-    up.wait_for("status page")
-    second = Up(config, "--no-dagster", "--port-api", str(free_port()))
-    second.wait_for("runs already")
-    assert second.ended() == exits.UNAVAILABLE
-    assert up.process.poll() is None
-
-
 def test_a_taken_port_is_told(config: Path, web: int) -> None:
     up = Up(config, "--no-dagster", "--port-api", str(web))
     up.wait_for(f"{web}.*--port-api")
     assert up.ended() == exits.UNAVAILABLE
 
 
-def test_another_terminal_learns_the_ports(without_dagster: tuple[Up, int], config: Path) -> None:
+def test_another_terminal_learns_the_ports_may_not_start_a_second_and_stops_it_by_sigterm(
+    without_dagster: tuple[Up, int], config: Path
+) -> None:
     up, port = without_dagster
     up.wait_for("status page")
     command = [sys.executable, "-c", START, "--config", str(config), "doctor", "--json"]
@@ -116,3 +103,8 @@ def test_another_terminal_learns_the_ports(without_dagster: tuple[Up, int], conf
     found = {each["about"]: each for each in json.loads(done.stdout)["findings"]}
     assert (found["API"]["verdict"], found["checks"]["verdict"]) == ("ok", "ok"), found
     assert str(port) in found["API"]["message"]
+    second = Up(config, "--no-dagster", "--port-api", str(free_port()))
+    second.wait_for("runs already")
+    assert second.ended() == exits.UNAVAILABLE
+    assert up.process.poll() is None
+    assert up.stop(signal.SIGTERM) == exits.OK

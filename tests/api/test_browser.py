@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from monitoring_pipeline.quality import Finding, Measurement
 from monitoring_pipeline.records import Status
 from tests.api.conftest import SOURCES, Installation, install, process, serving
 
@@ -128,6 +129,22 @@ def test_details_of_many_sources_come_when_opened(tmp_path, page):
         page.goto(f"http://127.0.0.1:{client.port}/")
         page.locator("#source-source-150 summary").click()
         expect(page.locator("#source-source-150 .message")).to_have_text("as expected")
+
+
+def test_quality_appears_in_the_open_page_with_its_column(installation, page):
+    with serving(healthy(installation).monitoring) as client:
+        page.goto(f"http://127.0.0.1:{client.port}/")
+        page.locator("#source-orders-db summary").click()
+        row = page.locator("#source-orders-db")
+        expect(row).to_contain_text("No suite looks at its data.", timeout=WAIT_MS)
+        expect(page.locator("#component-data .labels")).not_to_contain_text("Quality")
+        finding = Finding("emails", "reported", "one is wrong", met=False, share=0.5, rows=({"email": "ann"},))
+        installation.monitoring.quality.push("orders-db", Measurement(findings=[finding]))
+        expect(page.locator("#component-data .labels")).to_contain_text("Quality", timeout=WAIT_MS)
+        assert row.get_attribute("open") is not None
+        row.get_by_text("Rows that fail").click()
+        expect(page.locator("#quality")).to_contain_text("1 row that fails")
+        expect(page.locator("#quality .rows-shown td")).to_have_text("ann")
 
 
 def test_a_hidden_page_asks_nothing(installation, page):

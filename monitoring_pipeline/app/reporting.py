@@ -92,7 +92,7 @@ class Reporting:
         here, sla = self._monitoring, self._monitoring.sla
         return Parts(
             here.config.name, here.store, here.config.sources, here.config.components, self._history,
-            lambda at: sla.standings(at=at), sla.reliability,
+            lambda at, sources: sla.standings(at=at, sources=sources, daily=False), sla.reliability,
         )  # fmt: skip
 
     def _history(self, since: datetime, tables: Sequence[str]) -> AbstractContextManager[DuckDBPyConnection]:

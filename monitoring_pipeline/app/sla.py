@@ -52,12 +52,18 @@ class Sla:
         return recompute(self.room(), first, last, self._monitoring.clock())
 
     def standings(
-        self, *, at: datetime | None = None, objectives: Collection[str] | None = None, daily: bool = True
+        self,
+        *,
+        at: datetime | None = None,
+        objectives: Collection[str] | None = None,
+        sources: Collection[str] | None = None,
+        daily: bool = True,
     ) -> list[Standing]:
         """How promises stand in the period that holds a moment, by default now; see `analysis.sla.standing`."""
         from monitoring_pipeline.analysis.sla.standing import standings
 
-        return standings(self.room(), self._monitoring.clock(), at=at, objectives=objectives, daily=daily)
+        now = self._monitoring.clock()
+        return standings(self.room(), now, at=at, objectives=objectives, sources=sources, daily=daily)
 
     def report_burn_rates(self) -> int:
         """Reports the burn rates of budgets that burn, and judges the rules about them; how many samples."""
@@ -75,11 +81,11 @@ class Sla:
             self._monitoring.record({sample.source for sample in burning.samples}, facts)
         return len(burning.samples)
 
-    def reliability(self, start: datetime, end: datetime) -> ReliabilityView:
-        """How often things failed and how long that lasted, per source, component and in all."""
+    def reliability(self, start: datetime, end: datetime, sources: Collection[str] | None = None) -> ReliabilityView:
+        """How often all sources or some failed and how long that lasted, per source, component and in all."""
         from monitoring_pipeline.reports.sla import reliability_view
 
-        return reliability_view(self.room(), start, end, self._monitoring.clock())
+        return reliability_view(self.room(), start, end, self._monitoring.clock(), sources)
 
     # -- the ledger ----------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,13 +50,16 @@ class ReliabilityView:
     system: Reliability
 
 
-def reliability_view(room: Room, start: datetime, end: datetime, now: datetime) -> ReliabilityView:
-    """Of all sources in [start, end), after corrections; announced maintenance is left out."""
-    promises = [Promise("", _MEASURING, "source", source.id, (source.id,)) for source in room.sources]
+def reliability_view(
+    room: Room, start: datetime, end: datetime, now: datetime, sources: Collection[str] | None = None
+) -> ReliabilityView:
+    """Of all sources or some in [start, end), after corrections; announced maintenance is left out."""
+    chosen = [source for source in room.sources if sources is None or source.id in sources]
+    promises = [Promise("", _MEASURING, "source", source.id, (source.id,)) for source in chosen]
     with room.history(now, ("status_changes", "gaps")) as connection:
         evidence = gather(connection, room.surroundings(now), promises, start, end, exact=False)
     with room.store.read() as operational:
-        alerts = alerts_about(operational, [source.id for source in room.sources], start, end)
+        alerts = alerts_about(operational, [source.id for source in chosen], start, end)
     found = {
         promise.subject: reliability(
             evidence.timelines(promise).corrected, [Answered(*each) for each in alerts.get(promise.subject, ())]
@@ -64,7 +67,7 @@ def reliability_view(room: Room, start: datetime, end: datetime, now: datetime) 
         for promise in promises
     }
     members: dict[str, list[Reliability]] = defaultdict(list)
-    for source in room.sources:
+    for source in chosen:
         members[source.component].append(found[source.id])
     components = {component: pooled(parts) for component, parts in members.items()}
     return ReliabilityView(start, end, found, components, pooled(found.values()))

@@ -8,10 +8,8 @@ what it is after corrections. A day's row is replaced as a whole, so computing i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, timedelta
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -87,8 +85,7 @@ class Counted(NamedTuple):
     unknown: int
 
 
-@dataclass(frozen=True, slots=True)
-class DayRow:
+class DayRow(NamedTuple):
     """One day of one promise. Sums are microseconds or events (`unit`): as measured (`m_`), and after corrections.
 
     `fingerprint` names the terms it was computed with, `ledger` and `gap` the last entry and the last gap known.
@@ -381,7 +378,7 @@ def read_days(
     ).fetchall()
     # There are many rows and few moments: each is made once.
     moments = _Moments()
-    return [_day_row(row, moments) for row in rows]
+    return [DayRow._make((*row[:4], moments[row[4]], moments[row[5]], *row[6:18], moments[row[18]])) for row in rows]
 
 
 def sum_days(connection: DuckDBPyConnection, wanted: Sequence[Wanted]) -> dict[int, DaySum]:
@@ -411,11 +408,6 @@ def _has_days(connection: DuckDBPyConnection) -> bool:
     return bool(_one(connection, known))
 
 
-def _day_row(row: Sequence[Any], moments: Mapping[int, datetime]) -> DayRow:
-    values = [*row[:4], moments[row[4]], moments[row[5]], *row[6:18], moments[row[18]]]
-    return DayRow(*values)
-
-
 class _Moments(dict[int, datetime]):
     def __missing__(self, microseconds: int) -> datetime:
         moment = self[microseconds] = from_us(microseconds)
@@ -431,7 +423,7 @@ def write_days(path: Path, rows: Sequence[DayRow], now: datetime) -> None:
             batch = rows[first : first + _BATCH]
             keys = ", ".join(f"({_values(row.objective, row.scope, row.subject, row.day)})" for row in batch)
             warehouse.execute(f"DELETE FROM sla_days WHERE (objective, scope, subject, day) IN ({keys})")
-            values = ", ".join(f"({_values(*_fields(row))})" for row in batch)
+            values = ", ".join(f"({_values(*row)})" for row in batch)
             warehouse.execute(f"INSERT INTO sla_days ({_COLUMNS}) VALUES {values}")
 
 
@@ -450,9 +442,6 @@ def forget_days_after(path: Path, now: datetime) -> None:
 def expire_days(warehouse: DuckDBPyConnection, before: datetime) -> dict[str, int]:
     """Deletes days that ended before a moment; how many."""
     return {"sla_days": int(_one(warehouse, f'DELETE FROM sla_days WHERE "end" < {literal(before)}'))}
-
-
-_fields = attrgetter(*(field.name for field in fields(DayRow)))
 
 
 def _values(*values: Any) -> str:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,22 @@ class Currency:
 
     def still(self, promise: Promise, kept: DayRow | DaySum) -> bool:
         """Whether nobody corrected what is kept, and no gap in it turned up, after it was computed."""
-        return not any(self._moved(kept, source) for source in promise.sources)
+        for source in promise.sources:
+            entry, gap = self._newest.get(source, (0, 0))
+            if (entry > kept.ledger or gap > kept.gap) and self._moved(kept, source):
+                return False
+        return True
+
+    @cached_property
+    def _newest(self) -> dict[str, tuple[int, int]]:
+        """Per source the number of its last entry and the id of its last gap: who knows both need not look further."""
+        return {
+            source: (
+                max((entry.number for entry in self.ledger.get(source, ())), default=0),
+                max((gap.id for gap in self.gaps.get(source, ())), default=0),
+            )
+            for source in {*self.ledger, *self.gaps}
+        }
 
     def _moved(self, kept: DayRow | DaySum, source: str) -> bool:
         for entry in self.ledger.get(source, ()):

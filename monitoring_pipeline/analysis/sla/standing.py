@@ -144,13 +144,20 @@ def standings(
     *,
     at: datetime | None = None,
     objectives: Collection[str] | None = None,
+    sources: Collection[str] | None = None,
     daily: bool = True,
 ) -> list[Standing]:
-    """How every promise, or those of some objectives, stands in the period that holds `at` (by default now).
+    """How every promise, or those of some objectives or about some sources, stands in the period that holds `at`
+    (by default now).
 
     Without `daily` kept days come as one part where that can be, which is several times as fast.
     """
-    about = [promise for promise in room.promises if objectives is None or promise.objective in objectives]
+    about = [
+        promise
+        for promise in room.promises
+        if (objectives is None or promise.objective in objectives)
+        and (sources is None or not frozenset(promise.sources).isdisjoint(sources))
+    ]
     if not about:
         return []
     moment, around = at or now, room.surroundings(now)

@@ -14,7 +14,7 @@ from monitoring_pipeline.errors import NotFound
 from monitoring_pipeline.records import Component, Source
 from monitoring_pipeline.reports.periodic.document import Report, Scope, Section
 from monitoring_pipeline.reports.periodic.period import Period
-from monitoring_pipeline.reports.periodic.section import Material, SectionMaker
+from monitoring_pipeline.reports.periodic.section import Failing, Material, SectionMaker, Standings
 from monitoring_pipeline.reports.periodic.sections import (
     alerts,
     availability,
@@ -31,8 +31,6 @@ from monitoring_pipeline.store.operational import OperationalStore
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from monitoring_pipeline.analysis.sla.standing import Standing
-    from monitoring_pipeline.reports.sla import ReliabilityView
 
 __all__ = ["Parts", "report"]
 
@@ -55,8 +53,7 @@ SECTIONS: Mapping[str, SectionMaker] = {
 class Parts:
     """The parts of an installation that reports are made of.
 
-    `history` opens history since a moment, `standings` tells how promises stood at one, `reliability` how often
-    sources failed between two.
+    `history` opens history since a moment; `section` says what `standings` and `reliability` tell.
     """
 
     name: str
@@ -64,8 +61,8 @@ class Parts:
     sources: Sequence[Source]
     components: Sequence[Component]
     history: Callable[[datetime, Sequence[str]], AbstractContextManager[DuckDBPyConnection]]
-    standings: Callable[[datetime], Sequence[Standing]]
-    reliability: Callable[[datetime, datetime], ReliabilityView]
+    standings: Standings
+    reliability: Failing
 
 
 def report(

@@ -27,12 +27,18 @@ if TYPE_CHECKING:
     from monitoring_pipeline.analysis.sla.standing import Standing
     from monitoring_pipeline.reports.sla import ReliabilityView
 
-__all__ = ["Material", "SectionMaker"]
+__all__ = ["Failing", "Material", "SectionMaker", "Standings"]
+
+Standings = Callable[["datetime", "Sequence[str] | None"], "Sequence[Standing]"]
+"""Tells how promises stood at a moment: those about some sources, or all."""
+
+Failing = Callable[["datetime", "datetime", "Sequence[str] | None"], "ReliabilityView"]
+"""Tells how often sources failed between two moments: some, or all."""
 
 
 @dataclass(frozen=True)
 class Material:
-    """What a report goes by. `sources` are those it is about, `standings` how promises stood at a moment."""
+    """What a report goes by. `sources` are those it is about."""
 
     store: OperationalStore
     history: DuckDBPyConnection
@@ -40,8 +46,8 @@ class Material:
     is_all: bool
     period: Period
     now: datetime
-    standings: Callable[[datetime], Sequence[Standing]]
-    reliability: Callable[[datetime, datetime], ReliabilityView]
+    standings: Standings
+    reliability: Failing
 
     @property
     def start(self) -> datetime:

@@ -179,6 +179,11 @@ def test_sources_share_a_budget_or_stand_in_for_each_other(tmp_path: Path) -> No
         assert [(each.promise.subject, hours(each)[1]) for each in here.standings(10, objectives=["each"])] == [
             ("a", 2), ("b", 2), ("c", 0),
         ]  # fmt: skip
+        about_b = {each.promise.objective: each.pair for each in here.standings(10, sources=["b"])}
+        assert about_b == {
+            each.promise.objective: each.pair for each in here.standings(10) if "b" in each.promise.sources
+        }
+        assert sorted(about_b) == ["each", "pair", "web"]
         assert hours(here.standing(10, "web")) == (7, 3, 0, 0)
         assert hours(here.standing(10, "pair")) == (9, 1, 0, 0)
 

@@ -26,7 +26,7 @@ def section(material: Material) -> Section:
     """Of each objective the window that holds the last moment of the period. Broken promises first."""
     facts = _reliability(material)
     moment = material.until - timedelta(microseconds=1)
-    mine = [each for each in material.standings(moment) if set(each.promise.sources) & set(material.ids)]
+    mine = [*material.standings(moment, material.chosen)]
     if not mine:
         return Section(TITLE, "Nothing was promised about this.", facts)
     mine.sort(key=lambda each: (each.kept is not False, each.budget.left_share or 0.0))
@@ -46,7 +46,7 @@ def _reliability(material: Material) -> list[Fact]:
 
 
 def _pooled(material: Material, start: Any, end: Any) -> Any:
-    found = material.reliability(start, end).sources
+    found = material.reliability(start, end, material.chosen).sources
     return pooled([found[source] for source in material.ids if source in found])
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitoring_pipeline.clock import from_us
 from monitoring_pipeline.store import queries, rollups
 from monitoring_pipeline.store.expiry import expire_warehouse
 from monitoring_pipeline.store.history import connect
@@ -301,18 +300,6 @@ def test_the_published_views_can_be_asked_in_sql(house: House):
         (row["start"], row["avg"], row["p95"]) for row in wanted
     ]
     assert found == [("a", 1)]
-
-
-@pytest.mark.parametrize(
-    ("days", "level"), [(1, MINUTE), (1.6, HOUR), (90, HOUR), (92, DAY), (2000, DAY), (9000, WEEK)]
-)
-def test_the_finest_level_with_few_enough_buckets_is_read(days: float, level: Level):
-    assert rollups.level_for(timedelta(days=days)) == level
-
-
-def test_weeks_begin_on_monday():
-    assert WEEK.floor(START) == from_us(1773619200_000_000)
-    assert WEEK.floor(START + DAY.width) == START + DAY.width
 
 
 def test_much_is_built_in_slices(house: House, monkeypatch: pytest.MonkeyPatch):

@@ -19,7 +19,7 @@ from monitoring_pipeline.store.measured import MEASURED
 from monitoring_pipeline.store.rollups import executions, values
 from monitoring_pipeline.store.rollups.levels import BUILT, DAY, WEEK, Level
 from monitoring_pipeline.store.rollups.progress import begin, built_until, kept_since, last_looked_at, note
-from monitoring_pipeline.store.warehouse import aware, literal, open_warehouse, transaction
+from monitoring_pipeline.store.warehouse import TIME_COLUMNS, aware, literal, open_warehouse, transaction
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -41,9 +41,13 @@ _MOST_POINTS = 5_000_000
 
 @dataclass(frozen=True, slots=True)
 class _Track:
-    """What is built together: its logs with the moments a row reaches from and to, and its table at a level."""
+    """What is built together: its logs with the moments a row reaches from and to, and its table at a level.
+
+    No row reaches farther than `reach` beyond the moment that decides its age.
+    """
 
     logs: Mapping[str, tuple[str, str]]
+    reach: timedelta
     build: Callable[[DuckDBPyConnection, Level, datetime, datetime], int]
     table: Callable[[Level], str]
 
@@ -114,9 +118,10 @@ def _advance(warehouse: DuckDBPyConnection, track: _Track, level: Level, target:
 
 def lay(warehouse: DuckDBPyConnection, table: str, level: Level, start: datetime, end: datetime) -> None:
     """Lays the chunk that [start, end) completes in the order of series; a stretch alone lies so already."""
-    first, last = level.chunk_before(end)
-    if not start < last or first >= start:
+    chunk = level.completed(start, end)
+    if chunk is None:
         return
+    first, last = chunk
     within = f"bucket >= {literal(first)}::TIMESTAMP_S AND bucket < {literal(last)}::TIMESTAMP_S"
     with transaction(warehouse):
         warehouse.execute(f"CREATE OR REPLACE TEMP TABLE laid AS SELECT * FROM {table} WHERE {within}")
@@ -171,18 +176,22 @@ def _late(
 
 
 def _new(warehouse: DuckDBPyConnection, track: _Track, until: datetime, target: datetime) -> list[datetime]:
-    """The days with rows in [until, target), oldest first."""
+    """The days with rows in [until, target), oldest first; a single day without looking whether it has any."""
+    if target <= DAY.floor(until) + DAY.width:
+        return [DAY.floor(until)] if until < target else []
     touching = " UNION ALL ".join(
         f"""
         SELECT greatest({first}, {literal(until)}) AS first, least({last}, {literal(target)}) AS last FROM {log}
         WHERE {last} >= {literal(until)} AND {first} < {literal(target)}
+          AND "{TIME_COLUMNS[log]}" >= {literal(until - track.reach)}
         """
         for log, (first, last) in track.logs.items()
     )
     rows = warehouse.execute(
         f"""
-        SELECT DISTINCT unnest(generate_series(date_trunc('day', first), last, INTERVAL 1 DAY)) AS day
-        FROM ({touching}) ORDER BY day
+        SELECT DISTINCT unnest(generate_series(first, last, INTERVAL 1 DAY)) AS day
+        FROM (SELECT DISTINCT date_trunc('day', first) AS first, date_trunc('day', last) AS last FROM ({touching}))
+        ORDER BY day
         """
     ).fetchall()
     return [day for (moment,) in rows if (day := aware(moment)) < target]
@@ -231,20 +240,17 @@ def _build_weeks(warehouse: DuckDBPyConnection, start: datetime, end: datetime) 
 
 def _build_executions(warehouse: DuckDBPyConnection, level: Level, start: datetime, end: datetime) -> int:
     since, upto = literal(start - executions.STANDS), literal(end)
-    found = f"FROM results WHERE started >= {since} AND started < {upto}"
-    missed = f"""FROM gaps WHERE "end" >= {since} AND start < {upto}"""
-    for rows in (found, missed):
-        _name(warehouse, f"SELECT DISTINCT source, check_id, '' AS metric, '' AS unit {rows}")
-    ids = "(SELECT id AS series, source, check_id FROM series WHERE metric = '')"
-    query = executions.from_rows(
-        level,
-        f"SELECT series, started, status, skipped FROM (SELECT * {found}) JOIN {ids} USING (source, check_id)",
-        f"""SELECT series, start, "end", slots FROM (SELECT * {missed}) JOIN {ids} USING (source, check_id)""",
-        start,
-        end,
-        "series",
-    )
-    count = _replace(warehouse, level.executions, start, end, query)
+    gaps = f"""SELECT * FROM gaps WHERE "end" >= {since} AND start < {upto}"""
+    results = executions.that_matter(warehouse, "FROM results", gaps, start, end)
+    query = executions.from_rows(level, results, gaps, start, end)
+    warehouse.execute(f"CREATE OR REPLACE TEMP TABLE counted AS {query}")
+    _name(warehouse, f"SELECT DISTINCT {executions.CHECK}, '' AS metric, '' AS unit FROM counted")
+    numbered = f"""
+        SELECT id AS series, counted.* EXCLUDE ({executions.CHECK})
+        FROM counted JOIN (FROM series WHERE metric = '') USING ({executions.CHECK})
+    """
+    count = _replace(warehouse, level.executions, start, end, numbered)
+    warehouse.execute("DROP TABLE counted")
     if level == DAY:
         first, last = WEEK.floor(start), WEEK.floor(end - DAY.width) + WEEK.width
         days = f"SELECT * FROM executions_day WHERE bucket >= {literal(first)} AND bucket < {literal(last)}"
@@ -289,12 +295,13 @@ def _name(warehouse: DuckDBPyConnection, found: str) -> None:
 
 
 _TRACKS = (
-    _Track({"samples": ("time", "time")}, _build_values, lambda level: level.values),
+    _Track({"samples": ("time", "time")}, timedelta(0), _build_values, lambda level: level.values),
     _Track(
         {
             "results": ("started", f"started + {executions.STANDING}"),
             "gaps": ("start", f"""greatest("end", start + {executions.STANDING})"""),
         },
+        executions.STANDS,
         _build_executions,
         lambda level: level.executions,
     ),

@@ -7,12 +7,16 @@ An unknown result, and a slot that nobody executed, stand until the next result 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from monitoring_pipeline.records import Status
 from monitoring_pipeline.store.rollups.levels import Level
 from monitoring_pipeline.store.warehouse import literal
 
-__all__ = ["CHECK", "COUNTED", "STANDING", "STANDS", "from_rows", "merged"]
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["CHECK", "COUNTED", "STANDING", "STANDS", "from_rows", "merged", "that_matter"]
 
 # Built from names and escaped literals of our own only.
 # ruff: noqa: S608
@@ -30,19 +34,45 @@ STANDING = f"to_microseconds({STANDS // timedelta(microseconds=1)})"
 """The same in SQL."""
 
 
-def from_rows(level: Level, results: str, gaps: str, start: datetime, end: datetime, keys: str) -> str:
-    """A query for the buckets of [start, end): the keys, `bucket`, `COUNTED` and `unknown_s`.
+def that_matter(connection: DuckDBPyConnection, results: str, gaps: str, start: datetime, end: datetime) -> str:
+    """A query for those of `results` that buckets of [start, end) are made of.
 
-    `results` and `gaps` are queries with the keys and the columns of history from a day before `start` on.
+    Of the day before they are those of checks only of which something may stand: to read and to sort all of a day
+    costs more than all the rest of building a few minutes.
+    """
+    earliest = literal(start - STANDS)
+    before = f"started >= {earliest} AND started < {literal(start)}"
+    dark = connection.execute(
+        f"""
+        SELECT {CHECK} FROM ({results}) WHERE {before} AND status = 'unknown'
+        UNION SELECT {CHECK} FROM ({gaps}) WHERE "end" >= {earliest} AND start < {literal(end)}
+        """
+    ).fetchall()
+    within = f"SELECT * FROM ({results}) WHERE started >= {literal(start)} AND started < {literal(end)}"
+    if not dark:
+        return within
+    sources = ", ".join(literal(source) for source in sorted({source for source, _ in dark}))
+    checks = ", ".join(f"({literal(source)}, {literal(check)})" for source, check in dark)
+    return f"""
+        {within}
+        UNION ALL
+        SELECT * FROM ({results}) WHERE {before} AND source IN ({sources}) AND ({CHECK}) IN ({checks})
+    """
+
+
+def from_rows(level: Level, results: str, gaps: str, start: datetime, end: datetime) -> str:
+    """A query for the buckets of [start, end) of each check: its names, `bucket`, `COUNTED` and `unknown_s`.
+
+    `results` is a query of `that_matter`, `gaps` one with the columns of history, from a day before `start` on.
     """
     return f"""
-        SELECT {keys}, bucket, {", ".join(f"coalesce(sum({name}), 0)::UINTEGER AS {name}" for name in COUNTED)},
+        SELECT {CHECK}, bucket, {", ".join(f"coalesce(sum({name}), 0)::UINTEGER AS {name}" for name in COUNTED)},
                coalesce(sum(unknown_s), 0) AS unknown_s
         FROM (
-            {_counted(level, results, start, end, keys)}
-            UNION ALL BY NAME {_missed(level, gaps, start, end, keys)}
-            UNION ALL BY NAME {_unknown(level, results, gaps, start, end, keys)}
-        ) GROUP BY {keys}, bucket
+            {_counted(level, results, start, end)}
+            UNION ALL BY NAME {_missed(level, gaps, start, end)}
+            UNION ALL BY NAME {_unknown(level, results, gaps, start, end)}
+        ) GROUP BY {CHECK}, bucket
     """
 
 
@@ -55,15 +85,15 @@ def merged(level: Level, buckets: str, keys: str) -> str:
     """
 
 
-def _counted(level: Level, results: str, start: datetime, end: datetime, keys: str) -> str:
+def _counted(level: Level, results: str, start: datetime, end: datetime) -> str:
     counts = ", ".join(f"count(*) FILTER (status = {literal(s.value)}) AS {s.value}" for s in Status)
     return f"""
-        SELECT {keys}, date_trunc('{level.name}', started) AS bucket, {counts}, count(skipped) AS skipped
-        FROM ({results}) WHERE started >= {literal(start)} AND started < {literal(end)} GROUP BY {keys}, bucket
+        SELECT {CHECK}, date_trunc('{level.name}', started) AS bucket, {counts}, count(skipped) AS skipped
+        FROM ({results}) WHERE started >= {literal(start)} AND started < {literal(end)} GROUP BY {CHECK}, bucket
     """
 
 
-def _missed(level: Level, gaps: str, start: datetime, end: datetime, keys: str) -> str:
+def _missed(level: Level, gaps: str, start: datetime, end: datetime) -> str:
     step = """epoch_us("end" - start) / greatest(slots - 1, 1)"""
 
     def before(moment: str) -> str:
@@ -73,32 +103,31 @@ def _missed(level: Level, gaps: str, start: datetime, end: datetime, keys: str) 
         return f"greatest(0, least(slots, {before(moment)}))"
 
     return f"""
-        SELECT {keys}, bucket, {slots(f"bucket + INTERVAL 1 {level.name}")} - {slots("bucket")} AS missed
+        SELECT {CHECK}, bucket, {slots(f"bucket + INTERVAL 1 {level.name}")} - {slots("bucket")} AS missed
         FROM (SELECT *, {step} AS step, {_buckets(level, "start", '"end"', start, end)} AS bucket FROM ({gaps}))
         WHERE bucket >= {literal(start)}
     """
 
 
-def _unknown(level: Level, results: str, gaps: str, start: datetime, end: datetime, keys: str) -> str:
-    earliest = start - STANDS
+def _unknown(level: Level, results: str, gaps: str, start: datetime, end: datetime) -> str:
+    earliest = literal(start - STANDS)
     return f"""
-        SELECT {keys}, bucket,
+        SELECT {CHECK}, bucket,
                sum(epoch_us(least(upto, bucket + INTERVAL 1 {level.name}) - greatest("at", bucket))) / 1e6 AS unknown_s
         FROM (
             SELECT *, {_buckets(level, '"at"', "upto - INTERVAL 1 MICROSECOND", start, end)} AS bucket
             FROM (
-                SELECT *, least(stands, lead("at") OVER (PARTITION BY {keys} ORDER BY "at", stands),
+                SELECT *, least(stands, lead("at") OVER (PARTITION BY {CHECK} ORDER BY "at", stands),
                                 {literal(end)}) AS upto
                 FROM (
-                    SELECT {keys}, started AS "at", started + {STANDING} AS stands, status = 'unknown' AS dark
-                    FROM ({results}) WHERE started >= {literal(earliest)} AND started < {literal(end)}
+                    SELECT {CHECK}, started AS "at", started + {STANDING} AS stands, status = 'unknown' AS dark
+                    FROM ({results}) WHERE started >= {earliest} AND started < {literal(end)}
                     UNION ALL
-                    SELECT {keys}, greatest(start, {literal(earliest)}), greatest("end", start + {STANDING}),
-                           true
-                    FROM ({gaps}) WHERE "end" >= {literal(earliest)} AND start < {literal(end)}
+                    SELECT {CHECK}, greatest(start, {earliest}), greatest("end", start + {STANDING}), true
+                    FROM ({gaps}) WHERE "end" >= {earliest} AND start < {literal(end)}
                 )
             ) WHERE dark AND upto > {literal(start)} AND upto > "at"
-        ) WHERE bucket >= {literal(start)} GROUP BY {keys}, bucket
+        ) WHERE bucket >= {literal(start)} GROUP BY {CHECK}, bucket
     """
 
 

@@ -22,12 +22,13 @@ _TICK = timedelta(microseconds=1)
 class Level:
     """One width of buckets. `name` is also what SQL's date_trunc calls it.
 
-    Within each `chunk` of time rows lie by series on the disk, so whoever asks for one series reads a few blocks.
+    Rows come in stretches of time. When one of `chunks`, from short to long, is over, its rows are laid by series on
+    the disk: whoever asks for one series reads a few blocks of each chunk. In the longest they stay.
     """
 
     name: str
     width: timedelta
-    chunk: timedelta
+    chunks: tuple[timedelta, ...]
 
     @property
     def values(self) -> str:
@@ -43,16 +44,24 @@ class Level:
         """The beginning of the bucket that holds a moment."""
         return moment - (moment - _MONDAY) % self.width
 
-    def chunk_before(self, moment: datetime) -> tuple[datetime, datetime]:
-        """The last chunk that ends by a moment."""
-        end = moment - (moment - _MONDAY) % self.chunk
-        return end - self.chunk, end
+    def completed(self, start: datetime, end: datetime) -> tuple[datetime, datetime] | None:
+        """The longest chunk that began before [start, end) and ends within it; None when there is none.
+
+        What is in no longer chunk than the stretch itself lies by series already.
+        """
+        for width in reversed(self.chunks):
+            last = end - (end - _MONDAY) % width
+            if last - width < start < last:
+                return last - width, last
+        return None
 
 
-MINUTE = Level("minute", timedelta(minutes=1), timedelta(days=1))
-HOUR = Level("hour", timedelta(hours=1), timedelta(weeks=1))
-DAY = Level("day", timedelta(days=1), timedelta(weeks=4))
-WEEK = Level("week", timedelta(weeks=1), timedelta(weeks=1))
+_HOUR, _DAY, _WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
+
+MINUTE = Level("minute", timedelta(minutes=1), (_HOUR, 6 * _HOUR, _DAY))
+HOUR = Level("hour", _HOUR, (_DAY, _WEEK, 4 * _WEEK))
+DAY = Level("day", _DAY, (4 * _WEEK,))
+WEEK = Level("week", _WEEK, (_WEEK,))
 LEVELS = (MINUTE, HOUR, DAY, WEEK)
 """From fine to coarse."""
 

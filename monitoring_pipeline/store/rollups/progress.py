@@ -13,19 +13,21 @@ from monitoring_pipeline.store.warehouse import aware, literal, origin
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["begin", "built_until", "kept_since", "last_looked_at", "note", "note_kept"]
+__all__ = ["begin", "built_until", "kept_since", "last_looked_at", "note", "note_kept", "read_built"]
 
 # Built from names and escaped literals of our own only.
 # ruff: noqa: S608
 
 
-def built_until(connection: DuckDBPyConnection, log: str, level: Level, database: str | None = None) -> datetime | None:
+def built_until(connection: DuckDBPyConnection, log: str, level: Level) -> datetime | None:
     """Every bucket that ends by this moment is built from the log; None before the first."""
-    prefix = f"{database}." if database else ""
-    rows = connection.execute(
-        f"SELECT until FROM {prefix}rolled WHERE log = {literal(log)} AND level = {literal(level.name)}"
-    ).fetchall()
-    return aware(rows[0][0]) if rows else None
+    return read_built(connection).get((log, level.name))
+
+
+def read_built(connection: DuckDBPyConnection, database: str | None = None) -> dict[tuple[str, str], datetime]:
+    """The same of all logs and levels, by log and the level's name."""
+    rows = connection.execute(f"SELECT log, level, until FROM {f'{database}.' if database else ''}rolled").fetchall()
+    return {(log, level): aware(until) for log, level, until in rows}
 
 
 def last_looked_at(warehouse: DuckDBPyConnection, log: str, level: Level) -> int | None:

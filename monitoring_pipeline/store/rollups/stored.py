@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import count
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from monitoring_pipeline.store.measured import MEASURED
 from monitoring_pipeline.store.rollups import executions, values
 from monitoring_pipeline.store.rollups.levels import BUILT, DAY, HOUR, MINUTE, WEEK, Level, cover
-from monitoring_pipeline.store.rollups.progress import built_until
+from monitoring_pipeline.store.rollups.progress import read_built
 from monitoring_pipeline.store.warehouse import literal
 
 if TYPE_CHECKING:
@@ -35,10 +35,11 @@ class Chosen:
     source: str | Sequence[str] | None = None
     metric: str | None = None
     check: str | None = None
+    _numbers: dict[str, list[int]] = field(default_factory=dict, init=False, repr=False)
 
     def built(self, log: str, levels: Iterable[Level] = BUILT) -> dict[Level, datetime]:
         """Up to when levels of a log are in the published copy; those of which nothing is are left out."""
-        found = {level: built_until(self.connection, log, level, "warehouse") for level in levels if self._published}
+        found = {level: self._built.get((log, level.name)) for level in levels}
         return {level: until for level, until in found.items() if until is not None}
 
     def values(self, level: Level, start: datetime, end: datetime, *, sketches: bool = False) -> str:
@@ -147,7 +148,8 @@ class Chosen:
     def _counted_executions(self, start: datetime, end: datetime) -> str:
         only = self._only(metric=False)
         results, gaps = (f"SELECT * FROM {log} WHERE {only}" for log in ("results", "gaps"))
-        return executions.from_rows(MINUTE, results, gaps, start, end, executions.CHECK)
+        results = executions.that_matter(self.connection, results, gaps, start, end)
+        return executions.from_rows(MINUTE, results, gaps, start, end)
 
     def _newest(self, log: str, level: Level, start: datetime, end: datetime) -> datetime:
         """Up to where stored buckets answer for [start, end); weeks that go on are merged anew."""
@@ -176,7 +178,7 @@ class Chosen:
         return f"SELECT {values.SERIES}, time, value FROM samples WHERE {within} AND {self._only()}"
 
     def _fences(self, end: datetime) -> str:
-        if not self._published:
+        if not self._built:
             return f"SELECT {values.SERIES}, 0.0 AS low, 0.0 AS high FROM samples WHERE false"
         day = DAY.floor(end - _TICK)
         days = f"FROM ({self._stored_values(DAY, day - values.LOOK_BACK, day)}) WHERE {MEASURED}"
@@ -187,8 +189,10 @@ class Chosen:
         named = f"metric {'=' if of_checks else '<>'} '' AND {self._only(metric=not of_checks)}"
         if self.source is None:
             return named
-        rows = self.connection.execute(f"SELECT id FROM warehouse.series WHERE {named}").fetchall()
-        ids = sorted(number for (number,) in rows)
+        if named not in self._numbers:
+            rows = self.connection.execute(f"SELECT id FROM warehouse.series WHERE {named} ORDER BY id").fetchall()
+            self._numbers[named] = [number for (number,) in rows]
+        ids = self._numbers[named]
         if not ids:
             return "false"
         return f"series BETWEEN {ids[0]} AND {ids[-1]} AND series IN ({', '.join(map(str, ids))})"
@@ -203,11 +207,14 @@ class Chosen:
         return " AND ".join(conditions) or "true"
 
     @cached_property
-    def _published(self) -> bool:
-        found = self.connection.execute(
-            "SELECT 1 FROM duckdb_tables() WHERE database_name = 'warehouse' AND table_name = 'rolled'"
-        )
-        return bool(found.fetchall())
+    def _built(self) -> dict[tuple[str, str], datetime]:
+        """By log and level; empty where nothing is published yet, or by a version that had no buckets."""
+        import duckdb
+
+        try:
+            return read_built(self.connection, "warehouse")
+        except (duckdb.BinderException, duckdb.CatalogException):
+            return {}
 
 
 def _within(start: datetime, end: datetime) -> str:

@@ -82,9 +82,7 @@ def test_writing_dies_in_the_middle_and_nothing_is_lost(here: Past, monkeypatch:
     before = kept(here)
     monkeypatch.setattr(stored, "_BATCH", 1)
     values, whole = stored._values, len(stored.DayRow._fields)
-    monkeypatch.setattr(
-        stored, "_values", lambda *row: 1 / 0 if len(row) == whole and row[2] == "db" else values(*row)
-    )
+    monkeypatch.setattr(stored, "_values", lambda *row: 1 / 0 if len(row) == whole and row[2] == "db" else values(*row))
     with pytest.raises(ZeroDivisionError):
         recompute(here.room, date(2026, 5, 1), date(2026, 5, 3), at(24 * 3))
     monkeypatch.undo()

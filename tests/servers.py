@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import socket
 
 import pytest
 
 __all__ = ["free_port", "need_server"]
+
+_CHANCE = random.SystemRandom()  # each worker its own, whatever seeds the common one
 
 
 def need_server(name: str, host: str, port: int) -> None:
@@ -22,7 +26,12 @@ def need_server(name: str, host: str, port: int) -> None:
 
 
 def free_port() -> int:
-    """A port on loopback that nobody listens on right now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port on loopback that nobody listens on right now.
+
+    It lies below those that the system gives to whoever asks for any, so that nobody gets it in the meantime.
+    """
+    while True:
+        port = _CHANCE.randrange(12_000, 32_000)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +17,7 @@ from monitoring_pipeline.checks.check import BoundCheck
 from monitoring_pipeline.checks.run import Room, Served, check_now, serve
 from monitoring_pipeline.checks.spec import BreakerSpec, ConnectivitySpec, ExecutionSpec
 from monitoring_pipeline.clock import system_clock
-from monitoring_pipeline.records import BreakerState, Source, Status
+from monitoring_pipeline.records import BreakerState, Source, SourceState, Status
 from monitoring_pipeline.store import states
 from monitoring_pipeline.store.operational import OperationalStore
 from monitoring_pipeline.store.tables import results, runners, samples
@@ -48,11 +49,29 @@ async def served(place: Room, seconds: float = 2.5, **options: object) -> Served
     return await serve(place, now, now + timedelta(seconds=seconds), **options)
 
 
+async def served_until(condition: Callable[[], object], place: Room, **options: object) -> Served:
+    """Serves until a condition holds; then the time of the run is over, by the clock that it sees."""
+    hour, now, over = timedelta(hours=1), system_clock(), asyncio.Event()
+    seen = replace(place, clock=lambda: system_clock() + hour * over.is_set())
+    work = asyncio.ensure_future(serve(seen, now, now + hour, **options))
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.05)
+    over.set()
+    return await work
+
+
 def rows(store: OperationalStore, key: str) -> list:
     source, check = key.split("/")
     with store.read() as connection:
         query = select(results).where(results.c.source == source, results.c.check_id == check)
         return connection.execute(query.order_by(results.c.slot)).all()
+
+
+def source(store: OperationalStore, name: str) -> SourceState:
+    """What is known of a source, also before anybody serves it."""
+    with store.read() as connection:
+        return states.source_states(connection).get(name) or SourceState(name, Status.UNKNOWN, None, None, "")
 
 
 async def test_slots_are_executed_recorded_and_summed_up(any_store: OperationalStore) -> None:
@@ -77,7 +96,8 @@ async def test_a_check_is_skipped_while_its_prerequisite_is_down(store: Operatio
     first = bound("db", id="connect", interval="1s", does="refuse")
     second = bound("db", id="query", interval="1s", depends_on=["connect"])
     other = bound("app", id="db-too", interval="1s", depends_on=["db/connect"])
-    await served(room(store, first, second, other), 3.5)
+    place = room(store, first, second, other)
+    await served_until(lambda: all(len(rows(store, key)) > 2 for key in ("db/query", "app/db-too")), place)
     assert {row.status for row in rows(store, "db/connect")} == {"critical"}
     for key in ("db/query", "app/db-too"):
         last = rows(store, key)[-1]
@@ -91,7 +111,7 @@ async def test_a_check_is_skipped_while_its_prerequisite_is_down(store: Operatio
 async def test_an_open_breaker_skips_keeps_the_status_and_survives_the_run(store: OperationalStore) -> None:
     spec = BreakerSpec(failures=2, backoff="1h")
     check = bound("db", interval="1s", does="refuse")
-    await served(room(store, check, breaker=spec), 4)
+    await served_until(lambda: source(store, "db").breaker is BreakerState.OPEN, room(store, check, breaker=spec))
     PROBES.clear()
     await served(room(store, check, breaker=spec), 2)
     assert PROBES == []
@@ -99,27 +119,28 @@ async def test_an_open_breaker_skips_keeps_the_status_and_survives_the_run(store
     assert (last.status, last.skipped) == ("critical", "breaker")
     with store.read() as connection:
         assert states.check_states(connection)["db/c"].message == "connection refused by 127.0.0.1:9"
-        assert states.source_states(connection)["db"].breaker is BreakerState.OPEN
+    assert source(store, "db").breaker is BreakerState.OPEN
 
 
 async def test_one_trial_closes_the_breaker(store: OperationalStore) -> None:
     spec = BreakerSpec(failures=1, backoff="1s")
-    await served(room(store, bound("db", interval="1s", does="refuse"), breaker=spec), 2)
-    await served(room(store, bound("db", interval="1s"), breaker=spec), 3.5)
-    with store.read() as connection:
-        assert states.source_states(connection)["db"].breaker is BreakerState.CLOSED
-        assert states.source_states(connection)["db"].status is Status.HEALTHY
+    broken = room(store, bound("db", interval="1s", does="refuse"), breaker=spec)
+    await served_until(lambda: source(store, "db").breaker is BreakerState.OPEN, broken)
+    mended = room(store, bound("db", interval="1s"), breaker=spec)
+    await served_until(lambda: source(store, "db").breaker is BreakerState.CLOSED, mended)
+    assert source(store, "db").status is Status.HEALTHY
 
 
 async def test_when_we_are_cut_off_the_source_is_unknown(store: OperationalStore) -> None:
     server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
     target = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     place = room(store, bound("far", interval="1s", does="refuse"), connectivity=ConnectivitySpec(targets=[target]))
-    await served(place, 2)
+    await served_until(lambda: rows(store, "far/c"), place)
     assert rows(store, "far/c")[-1].status == "critical"
     server.close()
     await server.wait_closed()
-    await served(place, 3)
+    before = len(rows(store, "far/c"))
+    await served_until(lambda: len(rows(store, "far/c")) > before + 1, place)
     last = rows(store, "far/c")[-1]
     assert (last.status, last.message.split(":")[0]) == (
         "unknown",
@@ -138,11 +159,12 @@ async def test_statuses_are_told_until_they_were_heard_and_then_no_more(any_stor
 
     off = BreakerSpec(enabled=False)
     place = room(any_store, bound("a", interval="1s"), bound("b", interval="1s", does="refuse"), breaker=off)
-    await served(place, 4, tell=tell)
+    await served_until(lambda: len(heard) > 1, place, tell=tell)
     assert heard == [("b", "critical"), ("a", "healthy")]
     await served(place, 2, tell=tell)
     assert len(heard) == 2
-    await served(room(any_store, bound("a", interval="1s"), bound("b", interval="1s"), breaker=off), 3, tell=tell)
+    mended = room(any_store, bound("a", interval="1s"), bound("b", interval="1s"), breaker=off)
+    await served_until(lambda: len(heard) > 2, mended, tell=tell)
     assert heard[2:] == [("b", "healthy")]
 
 

@@ -86,7 +86,7 @@ async def test_endless_output_is_an_error_of_the_check(allowed):
 async def test_a_hanging_program_is_killed_with_the_probe(allowed, tmp_path):
     pid_file = tmp_path / "pid"
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(3):
             await command("sh", "-c", f"echo $$ > {pid_file}; sleep 600").probe(allowed)
     pid = int(pid_file.read_text())
     state = ""

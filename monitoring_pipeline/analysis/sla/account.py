@@ -64,13 +64,14 @@ class Account:
 
 
 NOTHING = Account()
+_ZEROS = dict.fromkeys(Verdict, 0)
 
 
 def of_timeline(spans: Timeline, start: int | None = None, end: int | None = None) -> Account:
     """The sums of a timeline in microseconds, of all of it or of the part in [start, end)."""
     if start is not None and end is not None:
         spans = clip(spans, start, end)
-    sums = dict.fromkeys(Verdict, 0)
+    sums = _ZEROS.copy()
     for begin, until, verdict in spans:
         sums[verdict] += until - begin
     return Account(sums[Verdict.GOOD], sums[Verdict.BAD], sums[Verdict.UNKNOWN], sums[Verdict.EXCLUDED])

@@ -81,8 +81,8 @@ def test_writing_dies_in_the_middle_and_nothing_is_lost(here: Past, monkeypatch:
     refresh(here.room, at(24 * 3))
     before = kept(here)
     monkeypatch.setattr(stored, "_BATCH", 1)
-    values, whole = stored._values, len(stored.DayRow._fields)
-    monkeypatch.setattr(stored, "_values", lambda *row: 1 / 0 if len(row) == whole and row[2] == "db" else values(*row))
+    columns = stored._columns
+    monkeypatch.setattr(stored, "_columns", lambda rows: 1 / 0 if rows[0].subject == "db" else columns(rows))
     with pytest.raises(ZeroDivisionError):
         recompute(here.room, date(2026, 5, 1), date(2026, 5, 3), at(24 * 3))
     monkeypatch.undo()

@@ -18,7 +18,7 @@ from monitoring_pipeline.store.collection_hours import expire_hours
 from monitoring_pipeline.store.hot import HOT
 from monitoring_pipeline.store.operational import OperationalStore
 from monitoring_pipeline.store.rollups.keeping import expire_rollups, keep_until
-from monitoring_pipeline.store.sla import expire_days
+from monitoring_pipeline.store.sla_days import expire_days
 from monitoring_pipeline.store.spec import RetentionSpec
 from monitoring_pipeline.store.tables import beats
 from monitoring_pipeline.store.warehouse import TIME_COLUMNS, literal, open_warehouse, transaction

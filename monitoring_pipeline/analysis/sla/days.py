@@ -22,8 +22,10 @@ from monitoring_pipeline.analysis.sla.periods import Day, day_of, days
 from monitoring_pipeline.analysis.sla.room import Room
 from monitoring_pipeline.clock import from_us
 from monitoring_pipeline.records import LedgerEntry
-from monitoring_pipeline.store import sla as stored
-from monitoring_pipeline.store.sla import DayRow, DaySum, GapRow
+from monitoring_pipeline.store import sla
+from monitoring_pipeline.store import sla_days as stored
+from monitoring_pipeline.store.sla import GapRow
+from monitoring_pipeline.store.sla_days import DayRow, DaySum
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -104,7 +106,7 @@ def currency(
 ) -> Currency:
     """What is known now about a span. Needs the view `gaps`."""
     gaps: dict[str, list[GapRow]] = defaultdict(list)
-    for gap in stored.gaps_within(connection, {source for each in promises for source in each.sources}, *span):
+    for gap in sla.gaps_within(connection, {source for each in promises for source in each.sources}, *span):
         gaps[gap.source].append(gap)
     frozen: dict[str, datetime] = {each.spec.kind: room.frozen(each.spec.kind, now) for each in promises}
     return Currency(around.ledger, gaps, frozen)
@@ -131,7 +133,7 @@ def _compute(room: Room, now: datetime, forced: tuple[date, date] | None) -> Com
         if (last := stored.last_day_end(connection)) is not None and last > now:
             stored.forget_days_after(room.warehouse, now)
         due = _forced(room, *forced, now) if forced else _due(room, connection, around, now)
-        gap = stored.newest_gap(connection)
+        gap = sla.newest_gap(connection)
         for chunk in _chunks(due):
             rows = _rows(connection, around, chunk, gap, now)
             stored.write_days(room.warehouse, rows, now)
@@ -174,7 +176,7 @@ def _begins(room: Room, connection: DuckDBPyConnection) -> dict[tuple[str, str],
     members: dict[tuple[str, str], set[str]] = defaultdict(set)
     for promise in room.promises:
         members[VIEWS[promise.spec.kind][0], promise.objective].update(promise.sources)
-    return {key: stored.earliest(connection, key[0], sources) for key, sources in members.items()}
+    return {key: sla.earliest(connection, key[0], sources) for key, sources in members.items()}
 
 
 def _over(promise: Promise, begin: datetime | None, now: datetime) -> Iterator[Day]:

@@ -14,8 +14,8 @@ from monitoring_pipeline.analysis.sla.days import Currency, currency
 from monitoring_pipeline.analysis.sla.evidence import Evidence, Pair, Surroundings, gather
 from monitoring_pipeline.analysis.sla.periods import Period, days
 from monitoring_pipeline.analysis.sla.room import Room
-from monitoring_pipeline.store import sla as stored
-from monitoring_pipeline.store.sla import DayRow, DaySum, Wanted
+from monitoring_pipeline.store import sla_days as stored
+from monitoring_pipeline.store.sla_days import DayRow, DaySum, Wanted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -16,7 +16,7 @@ from monitoring_pipeline.analysis.sla.correcting import correct
 from monitoring_pipeline.analysis.sla.days import Computed, recompute, refresh
 from monitoring_pipeline.errors import Refusal
 from monitoring_pipeline.records import Reclassified
-from monitoring_pipeline.store import sla as stored
+from monitoring_pipeline.store import sla_days as stored
 from monitoring_pipeline.store.expiry import expire_hot
 from monitoring_pipeline.store.spec import RetentionSpec
 from monitoring_pipeline.store.warehouse import open_warehouse

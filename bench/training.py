@@ -8,6 +8,8 @@ each event the five points with the most evidence are to be found, of each hour 
 events the one with the most evidence is to be passed over. Evidence changes with the trees, so it takes some rounds;
 from round to round it is that of trees that were not fitted to the series' unit (five folds; a unit is what shares a
 name up to the last slash), and those are also what the table is about. The file is fitted to all series.
+
+Series are few, so each is also learnt from as it would look if it were measured more rarely (means of some points).
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,53 +24,57 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.anomaly import Labelled, made_up, read, score
+from bench.anomaly import Labelled, made_up, read
 from bench.episodes import zones
 from bench.figures import Row
 from bench.table import arguments, show
-from monitoring_pipeline.analysis.detection import combination
-from monitoring_pipeline.analysis.detection.alarms import WARNING
-from monitoring_pipeline.analysis.detection.combination import Trees
+from monitoring_pipeline.analysis.detection import Detector
+from monitoring_pipeline.analysis.detection.combination import WARNING
+from monitoring_pipeline.analysis.detection.state import VOTERS
 
 __all__ = ["Points", "fit", "main"]
 
-_TREES, _DEPTH, _RATE, _SHARE, _BINS = 150, 5, 0.08, 0.25, 48
-_RIDGE, _LEAST, _BASE = 5.0, 2.0, -3.0
-_ROUNDS, _FOLDS, _BEST = 4, 5, 5
+_TREES = 200
+_FIT = {
+    "objective": "binary", "learning_rate": 0.05, "num_leaves": 31, "min_sum_hessian_in_leaf": 3, "lambda_l2": 5,
+    "feature_fraction": 0.25, "bagging_fraction": 0.7, "bagging_freq": 1, "max_bin": 63, "verbose": -1,
+    "num_threads": 1, "deterministic": True, "force_row_wise": True,
+}  # fmt: skip
+_ROUNDS, _FOLDS, _BEST = 2, 5, 5
+_RAREST_S, _FEWER, _VIEW_COUNTS = 300, (3, 5), 0.7
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
 @dataclass(slots=True)
 class Points:
-    """Questioned points: their series, moment (seconds), event (a number over all series, -1 for none), evidence of the
-    loudest voter, and features in columns; and the interval of each series."""
+    """Questioned points: their series, moment (seconds), event (a number over all series, -1 for none), evidence, and
+    what trees are asked, a row each; the interval of each series, and how much its points count."""
 
     series: Integers
     times: Integers
     event: Integers
-    loudest: Floats
-    features: NDArray[np.float32]
+    evidence: Floats
+    asked: NDArray[np.float32]
     intervals: Floats
+    counts: Floats
 
 
 def main() -> None:
     """Fits, says what that gives on series that were not fitted to, and writes the constants."""
     options = _options()
     series = read(options.labels) if options.labels else made_up(options.quick)
-    points = _gather(series)
-    units = sorted({_unit(each.name) for each in series})
-    turn = np.random.default_rng(0).permutation(len(units)) % _FOLDS
-    fold = np.array([turn[units.index(_unit(each.name))] for each in series])[points.series]
-    evidence = points.loudest
+    views = [view for each in series for view in _views(each)]
+    points = gather([*series, *views], np.repeat([1.0, _VIEW_COUNTS], [len(series), len(views)]))
+    units = [_unit(each.name) for each in [*series, *views]]
+    fold = folds(units)[points.series]
     trees, rounds = _TREES // 5 if options.quick else _TREES, 1 if options.quick else _ROUNDS
-    for seed in range(rounds):
-        evidence = _out_of_fold(points, evidence, fold, trees, seed)
-    chosen, wanted, weights = _telling(points, evidence)
-    final = fit(points.features[chosen], wanted, weights, trees, rounds)
+    for _ in range(rounds):
+        points.evidence = out_of_fold(points, fold, trees)
     if options.out:
-        options.out.write_text(_to_json(final))
-    show("Fitting the combination", _METHOD, _figures(points, evidence), options.json)
+        final = constants(fit(points, telling(points), trees))
+        options.out.write_text(json.dumps(final, separators=(",", ":")) + "\n")
+    show("Fitting the combination", _METHOD, _figures(points, len(series)), options.json)
 
 
 _METHOD = (
@@ -89,131 +94,109 @@ def _unit(name: str) -> str:
     return name.rsplit("/", 1)[0] if name.count("/") > 1 else name
 
 
-def _gather(series: list[Labelled]) -> Points:
+def folds(units: list[str], seed: int = 0) -> Integers:
+    """A fold for each series: units are dealt out."""
+    known = sorted(set(units))
+    turn = np.random.default_rng(seed).permutation(len(known)) % _FOLDS
+    return np.array([turn[known.index(unit)] for unit in units])
+
+
+def _views(series: Labelled) -> Iterator[Labelled]:
+    """The series as means of a few points, where it is measured often."""
+    interval = int(np.median(np.diff(series.times)))
+    for fewer in _FEWER if interval <= _RAREST_S else ():
+        group = series.times // (interval * fewer)
+        first = np.flatnonzero(np.r_[True, np.diff(group) != 0])
+        count = np.diff(np.r_[first, len(group)])
+        yield Labelled(
+            series.name, group[first] * interval * fewer, np.add.reduceat(series.values, first) / count,
+            np.logical_or.reduceat(series.labels, first), np.logical_or.reduceat(series.ignored, first),
+        )  # fmt: skip
+
+
+def gather(series: list[Labelled], counts: Floats) -> Points:
     """What the detector would ask its trees about points that count."""
-    with _listening() as heard:
-        score(series)
+    detector, lengths = Detector(), [len(each.times) for each in series]
+    number = np.repeat(detector.add(len(series)), lengths)
+    times = np.concatenate([each.times for each in series])
+    values = np.concatenate([each.values for each in series])
+    _, heard = detector.listen(number, 1_000_000 * times, values, len(times) // 5)
     known = [zones(each.times, each.labels, each.ignored) for each in series]
-    before = np.cumsum([0, *(int(zone.max(initial=-1)) + 1 for _, zone in known)])
-    found: dict[str, list[Any]] = {name: [] for name in ("series", "times", "event", "loudest", "features")}
-    for columns, moments, loudest, features in heard:
-        for place, (number, moment) in enumerate(zip(columns.tolist(), (moments // 1_000_000).tolist(), strict=True)):
-            at = int(np.searchsorted(series[number].times, moment))
-            counts, zone = known[number]
-            if counts[at]:
-                event = int(zone[at]) + int(before[number]) if zone[at] >= 0 else -1
-                row = (number, moment, event, loudest[place], features[:, place])
-                for values, value in zip(found.values(), row, strict=True):
-                    values.append(value)
+    before = np.cumsum([0, *(int(zone.max(initial=-1)) + 1 for _, zone in known)])[:-1]
+    events = [np.where(zone >= 0, zone + first, -1) for (_, zone), first in zip(known, before, strict=True)]
+    places, asked = heard.places, heard.asked
+    chosen = np.concatenate([counted for counted, _ in known])[places]
+    places, asked = places[chosen], asked[chosen]
+    loudest = asked[:, : len(VOTERS)].max(axis=1).astype(float)
     intervals = np.array([float(np.median(np.diff(each.times))) for each in series])
-    whole = [np.array(found[name], dtype=np.int64) for name in ("series", "times", "event")]
-    features = np.array(found["features"], dtype=np.float32)
-    return Points(whole[0], whole[1], whole[2], np.array(found["loudest"]), features, intervals)
+    return Points(number[places], times[places], np.concatenate(events)[places], loudest, asked, intervals, counts)
 
 
-@contextmanager
-def _listening() -> Iterator[list[tuple[Integers, Integers, Floats, NDArray[np.float32]]]]:
-    """Keeps what trees are asked meanwhile: series, moments (microseconds), loudest voter, features."""
-    heard: list[tuple[Integers, Integers, Floats, NDArray[np.float32]]] = []
-    original = combination.features
-
-    def features(rows: Any, at: Any, seen: Any, loud: Floats, usual: Floats, most: Floats, places: Integers) -> Floats:
-        asked = original(rows, at, seen, loud, usual, most, places)
-        above = (loud - usual).take(places, axis=1).max(axis=0)
-        heard.append((at.columns[places], at.times[places], above, asked.astype(np.float32)))
-        return asked
-
-    combination.features = features
-    try:
-        yield heard
-    finally:
-        combination.features = original
-
-
-def _out_of_fold(points: Points, evidence: Floats, fold: Integers, trees: int, seed: int) -> Floats:
+def out_of_fold(points: Points, fold: Integers, trees: int) -> Floats:
     """Evidence by trees that were not fitted to the series' unit."""
-    chosen, wanted, weights = _telling(points, evidence)
-    fresh = np.empty(len(evidence))
+    chosen, fresh = telling(points), np.empty(len(points.evidence))
     for number in range(_FOLDS):
-        others, own = fold[chosen] != number, fold == number
-        fitted = fit(points.features[chosen[others]], wanted[others], weights[others], trees, seed)
-        for part in np.array_split(np.flatnonzero(own), max(1, int(own.sum()) // 10_000)):
-            fresh[part] = fitted.sum(points.features[part].T.astype(float))
+        own = fold == number
+        fitted = fit(points, chosen[fold[chosen] != number], trees)
+        fresh[own] = fitted.predict(points.asked[own], raw_score=True)
     return fresh
 
 
-def _telling(points: Points, evidence: Floats) -> tuple[Integers, Floats, Floats]:
-    """The points that decide: which, whether they are to be found (1 or 0), and their weights."""
+def telling(points: Points) -> Integers:
+    """The points that decide: the best of each event, and one of each hour without."""
     inside = points.event >= 0
     block = points.times // np.maximum(3 * points.intervals[points.series], 3600).astype(np.int64)
     group = np.where(inside, points.event, -1 - (points.series * 10**9 + block))
-    order = np.lexsort((-evidence, group))
+    order = np.lexsort((-points.evidence, group))
     begins = np.flatnonzero(np.r_[True, np.diff(group[order]) != 0])
     rank = np.arange(len(order)) - np.repeat(begins, np.diff(np.r_[begins, len(order)]))
-    best = rank < np.where(inside[order], _BEST, 1)
-    chosen = order[best]
-    return chosen, inside[chosen].astype(float), np.where(inside[chosen], 1 / _BEST, 1.0)
+    return order[rank < np.where(inside[order], _BEST, 1)]
 
 
-def fit(features: NDArray[np.float32], wanted: Floats, weights: Floats, trees: int, seed: int) -> Trees:
-    """Boosts oblivious trees for the logarithm of odds; features in columns, one row per point."""
-    rng = np.random.default_rng(seed)
-    edges = np.quantile(features, np.linspace(0, 1, _BINS + 1)[1:-1], axis=0)
-    binned = np.stack([np.searchsorted(edges[:, k], features[:, k]) for k in range(features.shape[1])])
-    odds = np.full(len(wanted), _BASE)
-    found: list[tuple[list[int], list[float], Floats]] = []
-    for _ in range(trees):
-        chance = 1 / (1 + np.exp(-odds))
-        slope, bend = weights * (wanted - chance), weights * np.maximum(chance * (1 - chance), 1e-6)
-        node, asked, edge = np.zeros(len(wanted), dtype=np.int64), [], []
-        offered = np.flatnonzero(rng.random(len(binned)) < _SHARE)
-        for depth in range(_DEPTH):
-            feature, cut = _best_question(binned, offered, node, 2**depth, slope, bend)
-            node = 2 * node + (binned[feature] > cut)
-            asked.append(feature)
-            edge.append(float(edges[cut, feature]))
-        sums = [np.bincount(node, each, 2**_DEPTH) for each in (slope, bend)]
-        value = _RATE * sums[0] / (sums[1] + _RIDGE)
-        odds += value[node]
-        found.append((asked, edge, value))
-    questions, edges_of, leaves = zip(*found, strict=True)
-    return Trees(np.array(questions), np.array(edges_of), np.array(leaves), _BASE)
+def fit(points: Points, chosen: Integers, trees: int) -> Any:
+    """Boosted trees for the logarithm of odds, a LightGBM `Booster`."""
+    import lightgbm
+
+    inside = points.event[chosen] >= 0
+    weights = np.where(inside, 1 / _BEST, 1.0) * points.counts[points.series[chosen]]
+    data = lightgbm.Dataset(points.asked[chosen], inside.astype(float), weight=weights)
+    return lightgbm.train(_FIT, data, trees)
 
 
-def _best_question(
-    binned: Integers, offered: Integers, node: Integers, nodes: int, slope: Floats, bend: Floats
-) -> tuple[int, int]:  # fmt: skip
-    """The feature and bin by which points are best told apart, in all nodes at once."""
-    best = (-np.inf, 0, 0)
-    for feature in offered.tolist():
-        cell = node * _BINS + binned[feature]
-        below = [np.bincount(cell, each, nodes * _BINS).reshape(nodes, _BINS).cumsum(axis=1) for each in (slope, bend)]
-        rest = [each[:, -1:] - each for each in below]
-        gain = (below[0] ** 2 / (below[1] + _RIDGE) + rest[0] ** 2 / (rest[1] + _RIDGE)).sum(axis=0)[:-1]
-        enough = ((below[1] > _LEAST) & (rest[1] > _LEAST)).any(axis=0)[:-1]
-        cut = int(np.where(enough, gain, -np.inf).argmax())
-        if enough[cut] and gain[cut] > best[0]:
-            best = (float(gain[cut]), feature, cut)
-    return best[1], best[2]
+def constants(booster: Any) -> dict[str, Any]:
+    """Trees as `combination.json` has them."""
+    found: dict[str, Any] = {"base": 0.0, "root": []}
+    found |= {name: [] for name in ("feature", "above", "below", "otherwise", "leaf")}
+    for each in booster.dump_model()["tree_info"]:
+        found["root"].append(_plant(each["tree_structure"], found))
+    return found
 
 
-def _to_json(trees: Trees) -> str:
-    found = {
-        "base": trees.base, "feature": trees.feature.tolist(), "above": trees.above.round(5).tolist(),
-        "leaves": trees.leaves.round(5).tolist(),
-    }  # fmt: skip
-    return json.dumps(found, separators=(",", ":"))
+def _plant(node: dict[str, Any], found: dict[str, Any]) -> int:
+    """Adds a node with all that follows; its number, or a leaf's as complement."""
+    if "leaf_value" in node:
+        found["leaf"].append(float(f"{node['leaf_value']:.5g}"))
+        return -len(found["leaf"])
+    number = len(found["feature"])
+    found["feature"].append(node["split_feature"])
+    found["above"].append(float(f"{node['threshold']:.6g}"))
+    for side in ("below", "otherwise"):
+        found[side].append(0)
+    found["below"][number] = _plant(node["left_child"], found)
+    found["otherwise"][number] = _plant(node["right_child"], found)
+    return number
 
 
-def _figures(points: Points, evidence: Floats) -> list[Row]:
-    """What a threshold alone, without the logic of alarms, finds on series that were not fitted to."""
-    high = evidence >= WARNING
+def _figures(points: Points, series: int) -> list[Row]:
+    """What a threshold alone, without the logic of alarms, finds on series that were not fitted to; views left out."""
+    own = points.series < series
+    high = own & (points.evidence >= WARNING)
     found = len(np.unique(points.event[high & (points.event >= 0)]))
-    chosen, wanted, _ = _telling(points, evidence)
-    false = int((high[chosen] & (wanted == 0)).sum())
-    events = len(np.unique(points.event[points.event >= 0]))
+    chosen = telling(points)
+    false = int((high[chosen] & (points.event[chosen] < 0)).sum())
+    events = len(np.unique(points.event[own & (points.event >= 0)]))
     return [
-        ("points questioned", len(evidence), ""),
+        ("points questioned", int(own.sum()), ""),
         ("events with such points", events, ""),
         ("of them found", found / max(events, 1), ""),
         ("false hours per event found", false / max(found, 1), ""),

@@ -15,14 +15,15 @@ from monitoring_pipeline.cli.reference import SHAPES
 from monitoring_pipeline.clock import system_clock
 from monitoring_pipeline.records import Sample
 from monitoring_pipeline.store.results import insert_samples
-from tests.analysis.scoring.conftest import distance
+from tests.analysis.scoring.conftest import SHIPPED, distance
 from tests.cli.conftest import Busta, document
 
 
 @pytest.fixture
 def strange(config: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two weeks of an hourly number that follows the day, and an hour ago one that did not."""
-    monkeypatch.setattr("monitoring_pipeline.analysis.detection.combination.evidence", distance)
+    trees = distance()
+    monkeypatch.setattr(SHIPPED, lambda: trees)
     monitoring = Monitoring.open(config)
     monitoring.register()
     monitoring.scoring.catch_up()

@@ -6,17 +6,17 @@
     scored = detector.update(series, times, values, trains)     # one point of each, or of some
 
 Online and causal: a point is judged by its past alone, then learnt from (`trains`). `score_history` takes the same
-steps over what has passed. A step is: `voters` look at the point in a dozen ways, `loudness` measures what they see
-against what the series does daily, `combination` makes one opinion of it, `alarms` decides when to call somebody, and
-`happenings` tells events that are not a matter of one value. `memory` holds the state. Whom an alarm concerns, and
-where scores are kept, is decided elsewhere.
+steps over what has passed. `step` is what happens to one point, compiled (`compiled`); `state` is what is remembered of
+a series, `combination` how voters become one opinion. Whom an alarm concerns, and where scores are kept, is decided
+elsewhere.
 """
 
 from monitoring_pipeline.analysis.detection.confirmation import confirm_shift
-from monitoring_pipeline.analysis.detection.detector import Detector, Direction, Scored
-from monitoring_pipeline.analysis.detection.happenings import FLATLINE, GAP, LEVEL_SHIFT, NONE, SPIKE
+from monitoring_pipeline.analysis.detection.detector import Detector, Direction
 from monitoring_pipeline.analysis.detection.history import score_history
+from monitoring_pipeline.analysis.detection.points import Scored
 from monitoring_pipeline.analysis.detection.sentence import sentence
+from monitoring_pipeline.analysis.detection.state import FLATLINE, GAP, LEVEL_SHIFT, NONE, SPIKE
 
 __all__ = [
     "FLATLINE",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitoring_pipeline.analysis.detection.memory import Floats
+from monitoring_pipeline.analysis.detection.state import Floats
 
 __all__ = ["confirm_shift"]
 

@@ -35,6 +35,16 @@ def test_everything_answers_and_the_graph_shows_the_sources(up: Up):
         assert response.status == 200
 
 
+def test_a_run_of_health_checks_finishes_and_reports(up: Up):
+    until(lambda: [run for run in up.runs() if run["status"] == "SUCCESS"], "a run finished")
+    query = """{assetCheckExecutions(
+        assetKey: {path: ["data_platform", "stock-levels"]}, checkName: "health", limit: 1
+    ) {status evaluation {severity description}}}"""
+    (execution,) = until(lambda: (up.ask(query) or {}).get("assetCheckExecutions"), "Dagster was told")
+    assert execution["status"] == "FAILED"
+    assert execution["evaluation"]["severity"] == "ERROR"
+
+
 @pytest.mark.parametrize("name", ["dagster-daemon", "dagster-code", "dagster-webserver", "api"])
 def test_a_part_that_is_killed_comes_back(up: Up, name: str):
     before = up.children[name]
@@ -46,16 +56,6 @@ def test_a_part_that_is_killed_comes_back(up: Up, name: str):
 def test_runs_go_on_after_the_kills(up: Up):
     known = {run["runId"] for run in up.runs()}
     until(lambda: [run for run in up.runs() if run["runId"] not in known and run["status"] == "STARTED"], "a new run")
-
-
-def test_a_run_of_health_checks_finishes_and_reports(up: Up):
-    until(lambda: [run for run in up.runs() if run["status"] == "SUCCESS"], "a run finished")
-    query = """{assetCheckExecutions(
-        assetKey: {path: ["data_platform", "stock-levels"]}, checkName: "health", limit: 1
-    ) {status evaluation {severity description}}}"""
-    (execution,) = until(lambda: (up.ask(query) or {}).get("assetCheckExecutions"), "Dagster was told")
-    assert execution["status"] == "FAILED"
-    assert execution["evaluation"]["severity"] == "ERROR"
 
 
 def test_a_second_supervisor_is_refused(up: Up):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from monitoring_pipeline.collection.habits import deviations, usual, wilson_low
+from monitoring_pipeline.collection.habits import deviations, usual
 from monitoring_pipeline.collection.health import collectors_health, judge, span_of
 from monitoring_pipeline.collection.run import masked, samples_of, verdicts_of
 from monitoring_pipeline.collection.spec import METRICS, CollectorSpec
@@ -128,12 +128,12 @@ HABITS = [replace(GOOD, p50_ms=300 + 10.0 * (day % 3), attempts=58 + day % 5) fo
         (replace(GOOD, p50_ms=440), None),
         (replace(GOOD, p50_ms=812), "an attempt took 812 ms in the last hour, usually 280-340 ms"),
         (replace(GOOD, failures=3), None),
-        (replace(GOOD, failures=15), "25 % of attempts failed in the last hour, usually 0 %"),
-        (replace(GOOD, rows=1200), "a success brought 20 rows in the last hour, usually 95-105"),
+        (replace(GOOD, failures=15), "15 of 60 attempts failed in the last hour, usually 0 %, p < 1e-9"),
+        (replace(GOOD, rows=1200), "a success brought 20 rows in the last hour, usually 95-105, p < 1e-9"),
         (replace(GOOD, rows=60_000), None),
         (replace(GOOD, quality=80), "quality was 80 in the last hour, usually 99"),
-        (replace(GOOD, attempts=12), "12 attempts in the last hour, usually 57-63"),
-        (Stretch(2, 2, p50_ms=9000), "2 attempts in the last hour, usually 57-63"),
+        (replace(GOOD, attempts=12), "12 attempts in the last hour, usually 57-63, p < 1e-9"),
+        (Stretch(2, 2, p50_ms=9000), "2 attempts in the last hour, usually 57-63, p < 1e-9"),
     ],
 )
 def test_doing_worse_than_usual(hour: Stretch, sentence: str | None):
@@ -163,12 +163,26 @@ def test_what_is_usual_is_never_unusual(values: list[float]):
     assert deviations(Stretch(20, 0, p50_ms=known.median), habits) == []
 
 
-@given(st.integers(1, 500), st.data())
-def test_wilsons_lower_end_is_below_the_rate_and_comes_closer(attempts: int, data: Any):
-    failures = data.draw(st.integers(0, attempts))
-    low = wilson_low(failures, attempts)
-    assert 0 <= low <= 100 * failures / attempts + 1e-9
-    assert wilson_low(failures * 10, attempts * 10) >= low - 1e-9
+def test_failures_are_unusual_when_there_are_too_many_for_what_days_before_had():
+    days = [Stretch(40, failures) for failures in (1, 0, 2, 1, 0, 1, 0, 1, 2, 0, 1, 0, 1, 1)]
+    assert deviations(Stretch(40, 5), days) == []
+    assert deviations(Stretch(40, 8), days) == ["8 of 40 attempts failed in the last hour, usually 2 %, p = 8e-6"]
+    assert not any("failed" in said for said in deviations(Stretch(3, 2), days))
+    # Where days differ from each other, the same hour may be one of them.
+    restless = [Stretch(40, failures) for failures in (0, 0, 0, 4, 0, 1, 0, 6, 0, 0, 1, 0, 0, 0)]
+    assert deviations(Stretch(40, 8), restless) == []
+    assert deviations(Stretch(40, 40), restless) != []
+    assert deviations(Stretch(40, 8), [*days[:12], Stretch(40, 40), Stretch(40, 40)]) != []
+
+
+def test_rows_are_too_few_when_days_before_never_had_so_few():
+    steady = [Stretch(60, 0, rows=6000, counted=60)] * 14
+    uneven = [Stretch(60, 0, rows=3000 + 1000 * (day % 7), counted=60) for day in range(14)]
+    fewer = Stretch(60, 0, rows=4000, counted=60)
+    assert deviations(fewer, steady) == ["a success brought 67 rows in the last hour, usually 95-105, p < 1e-9"]
+    assert deviations(fewer, uneven) == []
+    assert deviations(replace(fewer, rows=0), uneven) != []
+    assert deviations(replace(fewer, rows=5400), steady) == []
 
 
 # -- what is kept ------------------------------------------------------------------------------------

@@ -23,6 +23,8 @@ _TO_SIGMA = 1.4826
 _DOUBT = 1e-5
 """What is less likely than this is unusual: an hour in ten years of a collector."""
 _SURE = 1e-9
+_OUTAGE = 25.0
+"""Days whose failures are so many percent more than usual are no habit; those with fewer tell how uneven days are."""
 _LEAST_SPREAD = 0.05
 """Days differ by so much at least, in shares of their mean."""
 
@@ -59,7 +61,8 @@ def deviations(hour: Stretch, habits: Sequence[Stretch]) -> list[str]:
 def _failing(hour: Stretch, habits: Sequence[Stretch]) -> str:
     if len(habits) < _FEWEST_DAYS:
         return ""
-    share, strength = _failing_days([habits[day] for day in _like([each.failure_rate or 0.0 for each in habits], 5.0)])
+    rates = [each.failure_rate or 0.0 for each in habits]
+    share, strength = _failing_days([habits[day] for day in _like(rates, _OUTAGE)])
     a, b = 1 + strength * (1 - share), 1 + strength * share
     likely = beta_binomial_tail(round(hour.failures), round(hour.attempts), a, b)
     if likely >= _DOUBT:

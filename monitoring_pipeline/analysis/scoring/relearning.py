@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from monitoring_pipeline.analysis.calendars import Calendar
 from monitoring_pipeline.analysis.scoring.roster import Name
-from monitoring_pipeline.analysis.scoring.scorer import Scorer, Tick
-from monitoring_pipeline.analysis.scoring.telling import Flags, Integers
+from monitoring_pipeline.analysis.scoring.scorer import Scorer
+from monitoring_pipeline.analysis.scoring.telling import Flags, Integers, Portion
 from monitoring_pipeline.analysis.spec import AnalysisSpec
 from monitoring_pipeline.store.scores import Known, Points, Span
 
@@ -46,11 +46,12 @@ class Past:
         """Which points are learnt from."""
         learnt = np.ones(len(points.series), dtype=bool)
         troubled = self._pauses.keys() | self._spans.keys()
-        for place in np.unique(points.series).tolist() if troubled else ():
-            source = wanted[place].source
-            if source in troubled:
-                at = np.flatnonzero(points.series == place)
-                learnt[at] = ~(self._paused(source, points.id[at]) | self._excluded(source, points.time[at]))
+        concerned = np.array([known.source in troubled for known in wanted], dtype=bool)
+        at = np.flatnonzero(concerned[points.series]) if concerned.any() else np.zeros(0, np.int64)
+        at = at[np.argsort(points.series[at], kind="stable")]
+        for places in np.split(at, np.flatnonzero(np.diff(points.series[at])) + 1) if len(at) else ():
+            source = wanted[points.series[places[0]]].source
+            learnt[places] = ~(self._paused(source, points.id[places]) | self._excluded(source, points.time[places]))
         return learnt
 
     def _paused(self, source: str, ids: Integers) -> Flags:
@@ -74,15 +75,15 @@ class Kept:
     end: int
     parts: dict[str, list[NDArray[Any]]] = field(default_factory=lambda: defaultdict(list))
 
-    def take(self, tick: Tick, before: Integers) -> None:
-        """Takes what a tick has; `before` is how long ago each series' point before was."""
-        scored, times = tick.scored, tick.times
+    def take(self, portion: Portion) -> None:
+        """Takes what a portion has."""
+        scored, said, times, before = portion.scored, portion.said, portion.times, portion.before
         sparse = (before == 0) | (times // _SPARSE_US > (times - before) // _SPARSE_US)
         known = ~scored.learning & (times >= self.start) & (times < self.end)
-        chosen = np.flatnonzero(known & (sparse | tick.high | scored.is_alert))
+        chosen = np.flatnonzero(known & (sparse | said.high | scored.is_alert))
         if len(chosen):
             values = (
-                tick.series, times, tick.values, tick.score, scored.expected, scored.low, scored.high,
+                portion.series, times, portion.values, said.score, scored.expected, scored.low, scored.high,
                 scored.is_alert,
             )  # fmt: skip
             for name, column in zip(_COLUMNS, values, strict=True):
@@ -108,9 +109,9 @@ def relearn(
     places = np.array([scorer.roster.number(Name(*known[:4]), known.unit) for known in wanted], dtype=np.int64)
     for points in history:
         numbers = places[points.series]
-        for tick in scorer.run(numbers, points.time, points.value, past.trains(wanted, points)):
+        for portion in scorer.run(numbers, points.time, points.value, past.trains(wanted, points)):
             if kept is not None:
-                kept.take(tick, scorer.since_before(tick))
+                kept.take(portion)
     for source, paused in {source: paused for source, paused, _ in past.pauses}.items():
         scorer.pause(source, paused)
     return scorer

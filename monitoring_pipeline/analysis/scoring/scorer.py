@@ -13,9 +13,8 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,14 +22,14 @@ from numpy.typing import NDArray
 
 from monitoring_pipeline.analysis import detection
 from monitoring_pipeline.analysis.calendars import HOUR_US, Calendar
-from monitoring_pipeline.analysis.detection import Detector, Scored, sentence
+from monitoring_pipeline.analysis.detection import Detector, sentence
 from monitoring_pipeline.analysis.scoring.roster import Name, Roster, Traits
-from monitoring_pipeline.analysis.scoring.telling import Flags, Floats, Integers, Told
+from monitoring_pipeline.analysis.scoring.telling import Flags, Floats, Integers, Portion, Said, Told, admit, tell
 from monitoring_pipeline.analysis.spec import AnalysisSpec
 from monitoring_pipeline.clock import format_duration, from_us
 from monitoring_pipeline.records import Event, Sample, Severity
 
-__all__ = ["Found", "Normal", "Scorer", "Tick"]
+__all__ = ["Found", "Normal", "Scorer"]
 
 Row = tuple[int, str, str, str, str, str, int, float]
 """id, source, check, metric, unit, tags (JSON), moment in microseconds, value."""
@@ -42,22 +41,6 @@ class Found:
 
     samples: list[Sample] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-
-
-class Tick(NamedTuple):
-    """Points of different series, at most one each, with what was made of them: the score that is told, which of them
-    are high and which worth a row, which begin an episode of alarms or make it critical, the episodes that ended."""
-
-    series: Integers
-    times: Integers
-    values: Floats
-    scored: Scored
-    score: Floats
-    high: Flags
-    worth: Flags
-    begins: Flags
-    worsens: Flags
-    ended: Sequence[Event]
 
 
 class Normal(NamedTuple):
@@ -82,7 +65,7 @@ class Scorer:
         self.roster = Roster(spec)
         self._calendar, self._followed = calendar, frozenset(followed)
         self._bank = Detector(calendar)
-        self._told = Told()
+        self._told = Told.room(0)
         self._trains = np.ones(0, dtype=bool)
         self._wanted = np.zeros(0, dtype=bool)
         self._paused: set[str] = set()
@@ -107,52 +90,35 @@ class Scorer:
         )
         times = np.fromiter((row[6] for row in rows), np.int64, len(rows))
         values = np.fromiter((row[7] for row in rows), np.float64, len(rows))
-        for tick in self.run(numbers, times, values):
-            self._tell(tick, found)
+        for portion in self.run(numbers, times, values):
+            self._tell(portion, found)
         return found
 
-    def run(self, numbers: Integers, times: Integers, values: Floats, trains: Flags | None = None) -> Iterator[Tick]:
-        """Scores points of series given by number; `trains` says which are learnt, by default as sources are paused."""
+    def run(self, numbers: Integers, times: Integers, values: Floats, trains: Flags | None = None) -> Iterator[Portion]:
+        """Scores points of series given by number, in their order; `trains` says which are learnt, by default as
+        sources are paused. What is left out is in no portion."""
         self._make_room()
-        good = np.flatnonzero((numbers >= 0) & (np.abs(values) < _LARGEST))
-        for turn in _turns(numbers[good]):
-            places = good[turn]
-            places = places[self._told.newer(numbers[places], times[places])]
-            if len(places):
-                index = numbers[places]
-                learnt = self._trains[index] if trains is None else trains[places]
-                scored = self._bank.update(index, times[places], values[places], learnt)
-                yield self._tick(index, times[places], values[places], scored)
+        for first in range(0, len(numbers), _PORTION):
+            part = slice(first, first + _PORTION)
+            # Copies, so that what is compiled once always sees the same kind of array.
+            columns = np.array(numbers[part], _I), np.array(times[part], _I), np.array(values[part], _F)
+            learnt = None if trains is None else np.array(trains[part], _B)
+            portion = self._portion(*columns, learnt)
+            if len(portion.series):
+                yield portion
 
-    def _tick(self, index: Integers, times: Integers, values: Floats, scored: Scored) -> Tick:
-        told, known = self._told, ~scored.learning
-        over, ended = told.over(index, times), []
-        if over.any():
-            ended = [self._ended(number) for number in index[over].tolist()]
-            told.close(index[over])
-        begins = known & scored.is_alert & (told.alarming[index] == 0)
-        goes_on = begins | (known & (told.alarming[index] > 0) & (scored.is_alert | (scored.score >= _WARNING)))
-        worsens = goes_on & scored.is_critical & ~(told.critical[index] & ~begins)
-        if goes_on.any():
-            at = np.flatnonzero(goes_on)
-            told.follow(index[at], times[at], values[at], scored.score[at], scored.is_critical[at])
-        score = self._told_score(index, scored.score)
-        high, worth = told.take(index, times, score, known)
-        worth |= known & self._wanted[index]
-        return Tick(index, times, values, scored, score, high, worth, begins, worsens & ~begins, ended)
-
-    def _told_score(self, index: Integers, score: Floats) -> Floats:
-        """The score as rules see it: a warning only within an episode of alarms, critical only within a critical one.
-
-        So a series that has used up its budget of alarms needs more to cause one, whatever a rule's thresholds are.
-        """
-        alarming = self._told.alarming[index] > 0
-        limit = np.where(alarming, np.where(self._told.critical[index], np.inf, _BELOW_CRITICAL), _BELOW_WARNING)
-        return np.minimum(score, limit)
-
-    def since_before(self, tick: Tick) -> Integers:
-        """How long before each point the one before it came, in microseconds; 0 for a first one."""
-        return self._told.interval[tick.series]
+    def _portion(self, numbers: Integers, times: Integers, values: Floats, trains: Flags | None) -> Portion:
+        places, before = np.empty(len(numbers), _I), np.empty(len(numbers), _I)
+        count = admit(self._told.last, numbers, times, values, places, before)
+        if count < len(numbers):
+            chosen, before = places[:count], before[:count].copy()
+            numbers, times, values = numbers[chosen], times[chosen], values[chosen]
+            trains = None if trains is None else trains[chosen]
+        learnt = self._trains[numbers] if trains is None else trains
+        scored = self._bank.update(numbers, times, values, learnt)
+        portion = Portion(numbers, times, values, before, scored, Said.room(count))
+        tell(self._told, self._wanted, portion)
+        return portion
 
     def normal(self, now: int, numbers: Integers | None = None) -> Normal:
         """What is normal in each hour of the week after `now` (microseconds), as far as is known.
@@ -175,72 +141,73 @@ class Scorer:
 
     # -- what is told --------------------------------------------------------------------------------
 
-    def _tell(self, tick: Tick, found: Found) -> None:
-        found.events.extend(tick.ended)
-        for place in np.flatnonzero(tick.worth).tolist():
-            told = self._samples(tick, place, high=bool(tick.high[place]))
-            # No store keeps what is no number, and one that cannot be kept would hold up all that come after it.
-            found.samples.extend(sample for sample in told if math.isfinite(sample.value))
-        for kind, places in (("anomaly", tick.begins), ("anomaly_worse", tick.worsens)):
-            found.events.extend(self._event(tick, place, kind) for place in np.flatnonzero(places).tolist())
-        for place in np.flatnonzero(tick.scored.event).tolist():
-            if kind := _KINDS.get(int(tick.scored.event[place]), ""):
-                found.events.append(self._event(tick, place, kind))
+    def _tell(self, portion: Portion, found: Found) -> None:
+        said, happened = portion.said, _NAMES[portion.scored.event]
+        worth_it = said.worth | said.ended | said.begins | said.worsens | (happened != "")
+        for place in np.flatnonzero(worth_it).tolist():
+            if said.ended[place]:
+                found.events.append(self._ended(portion, place))
+            if said.worth[place]:
+                told = self._samples(portion, place)
+                # No store keeps what is no number, and one that cannot be kept would hold up all that come after it.
+                found.samples.extend(sample for sample in told if math.isfinite(sample.value))
+            begun = "anomaly" if said.begins[place] else "anomaly_worse" if said.worsens[place] else ""
+            found.events.extend(self._event(portion, place, kind) for kind in (begun, str(happened[place])) if kind)
 
-    def _samples(self, tick: Tick, place: int, *, high: bool) -> Iterator[Sample]:
+    def _samples(self, portion: Portion, place: int) -> Iterator[Sample]:
         """The score; how far the value is from what was expected, in percent; where it is high, the normal range."""
-        name = self.roster.names[tick.series[place]]
-        at, unit = from_us(int(tick.times[place])), self.roster.units[tick.series[place]]
+        name = self.roster.names[portion.series[place]]
+        at, unit = from_us(int(portion.times[place])), self.roster.units[portion.series[place]]
         tags = json.loads(name.tags)
-        scored = tick.scored
+        scored = portion.scored
 
         def sample(kind: str, value: float, unit: str) -> Sample:
             return Sample(name.source, f"{kind}.{name.metric}", at, float(value), unit, name.check, tags)
 
-        yield sample("anomaly", tick.score[place], "")
+        yield sample("anomaly", portion.said.score[place], "")
         expected = float(scored.expected[place])
         if expected:
-            yield sample("deviation", 100 * (tick.values[place] - expected) / abs(expected), "%")
-        if high:
+            yield sample("deviation", 100 * (portion.values[place] - expected) / abs(expected), "%")
+        if portion.said.high[place]:
             yield sample("expected_low", scored.low[place], unit)
             yield sample("expected_high", scored.high[place], unit)
 
-    def _event(self, tick: Tick, place: int, kind: str) -> Event:
-        number, scored = int(tick.series[place]), tick.scored
-        at = from_us(int(tick.times[place]))
+    def _event(self, portion: Portion, place: int, kind: str) -> Event:
+        number, scored = int(portion.series[place]), portion.scored
+        at = from_us(int(portion.times[place]))
         critical = bool(scored.is_critical[place])
         numbers = {
-            "value": tick.values[place], "score": tick.score[place], "expected": scored.expected[place],
+            "value": portion.values[place], "score": portion.said.score[place], "expected": scored.expected[place],
             "low": scored.low[place], "high": scored.high[place],
         }  # fmt: skip
         detail = {key: float(value) for key, value in numbers.items()}
-        text = self._sentence(tick, place, kind)
+        text = self._sentence(portion, place, kind)
         severity = Severity.INFO if kind == "gap" else Severity.CRITICAL if critical else Severity.WARNING
         return self._named(number, kind, at, text, severity, detail)
 
-    def _sentence(self, tick: Tick, place: int, kind: str) -> str:
+    def _sentence(self, portion: Portion, place: int, kind: str) -> str:
         """What happened, for people: `response_time_ms 812 ms, expected 210-340 ms for Tue 14h`."""
-        number, scored = int(tick.series[place]), tick.scored
+        number, scored = int(portion.series[place]), portion.scored
         metric = self.roster.names[number].metric
         if kind == "gap":
-            pause = timedelta(seconds=round(float(self._told.interval[number]) / 1e6))
+            pause = timedelta(seconds=round(float(portion.before[place]) / 1e6))
             return f"{metric}: nothing was measured for {format_duration(pause)}"
         normal = sentence(
-            float(tick.values[place]), float(scored.low[place]), float(scored.high[place]), self.roster.units[number],
-            int(tick.times[place]), self._calendar,
+            float(portion.values[place]), float(scored.low[place]), float(scored.high[place]),
+            self.roster.units[number], int(portion.times[place]), self._calendar,
         )  # fmt: skip
         return f"{metric}{_WORDS.get(kind, '')} {normal}"
 
-    def _ended(self, number: int) -> Event:
+    def _ended(self, portion: Portion, place: int) -> Event:
         """The end of an episode: how long it was, and how strange it became."""
-        told = self._told
-        began, ended = from_us(int(told.began[number])), from_us(int(told.alarming[number]))
+        said, number = portion.said, int(portion.series[place])
+        began, ended = from_us(int(said.began[place])), from_us(int(said.until[place]))
         detail = {
-            "began": began.isoformat(), "score": float(told.peak[number]), "value": float(told.peak_value[number]),
+            "began": began.isoformat(), "score": float(said.peak[place]), "value": float(said.peak_value[place]),
         }  # fmt: skip
         minutes = (ended - began).total_seconds() / 60
         text = f"{self.roster.names[number].metric} was strange for {minutes:.0f} min"
-        severity = Severity.CRITICAL if told.critical[number] else Severity.WARNING
+        severity = Severity.CRITICAL if said.critical[place] else Severity.WARNING
         return self._named(number, "anomaly_end", ended, text, severity, detail)
 
     def _named(
@@ -262,7 +229,7 @@ class Scorer:
         if len(self._bank) < need:  # what was restored is there already
             self._bank.add(need - len(self._bank))
             self._tune(have)
-        self._told.grow(need)
+        self._told = self._told.grown(need)
         fresh = self.roster.names[have:need]
         self._trains = np.concatenate([self._trains, [name.source not in self._paused for name in fresh]])
         wanted = [f"{kind}.{name.metric}" in self._followed for name in fresh for kind in ("anomaly", "deviation")]
@@ -283,7 +250,7 @@ class Scorer:
         """Everything, as named arrays."""
         count = len(self.roster)
         known = {"names": _as_bytes(self.roster.to_json()), "paused": _as_bytes(json.dumps(sorted(self._paused)))}
-        told = {f"told.{each.name}": getattr(self._told, each.name)[:count] for each in fields(self._told)}
+        told = {f"told.{name}": column[:count] for name, column in self._told._asdict().items()}
         return {**known, **told, **{f"bank.{name}": array for name, array in self._bank.to_arrays().items()}}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -293,44 +260,18 @@ class Scorer:
         # Time zone and days off are those of now.
         self._bank = Detector.from_arrays({**bank, **_calendar_arrays(self._calendar)}, copy=False)
         self._make_room()
-        for each in fields(self._told):
-            getattr(self._told, each.name)[: len(self.roster)] = arrays[f"told.{each.name}"]
+        for name, column in self._told._asdict().items():
+            column[: len(self.roster)] = arrays[f"told.{name}"]
         self._tune()
         for source in json.loads(_as_text(arrays["paused"])):
             self.pause(source)
 
 
-_WARNING, _BELOW_WARNING, _BELOW_CRITICAL = 2.0, 1.99, 2.99
-_LARGEST = 1e100
+_PORTION = 65_536
+_I, _F, _B = np.int64, np.float64, np.bool_
 _WORDS = {"anomaly_worse": " is critical:", "flatline": " hangs at", "level_shift": " has a new level:"}
 _KINDS = {detection.FLATLINE: "flatline", detection.LEVEL_SHIFT: "level_shift", detection.GAP: "gap"}
-
-
-def _turns(numbers: Integers) -> Iterator[Integers]:
-    """Places, in turns in which each number comes at most once, in the order of the points of each."""
-    if not len(numbers):
-        return
-    width = _grid(numbers)
-    if width:
-        yield from np.arange(len(numbers)).reshape(-1, width)
-        return
-    order = np.argsort(numbers, kind="stable")
-    ordered = numbers[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    rank = np.arange(len(numbers)) - np.repeat(starts, np.diff(np.r_[starts, len(numbers)]))
-    by_rank = np.argsort(rank, kind="stable")
-    bounds = np.searchsorted(rank[by_rank], np.arange(rank.max() + 2))
-    for begin, end in pairwise(bounds.tolist()):
-        yield np.sort(order[by_rank[begin:end]])
-
-
-def _grid(numbers: Integers) -> int:
-    """How many series there are, where the same ones come in the same order again and again; else 0."""
-    again = np.flatnonzero(numbers[1:] == numbers[0])
-    width = int(again[0]) + 1 if len(again) else len(numbers)
-    if len(numbers) % width or len(np.unique(numbers[:width])) < width:
-        return 0
-    return width if bool((numbers.reshape(-1, width) == numbers[:width]).all()) else 0
+_NAMES = np.array([_KINDS.get(event, "") for event in range(max(_KINDS) + 1)], dtype=object)
 
 
 def _as_bytes(text: str) -> NDArray[np.uint8]:

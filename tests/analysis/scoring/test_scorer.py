@@ -1,6 +1,9 @@
-"""The pure middle: turns, names, what is worth telling."""
+"""The pure middle: points in any portions, names, what is worth telling."""
 
 from __future__ import annotations
+
+from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -8,26 +11,59 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitoring_pipeline.analysis.calendars import Calendar
+from monitoring_pipeline.analysis.detection import Scored
 from monitoring_pipeline.analysis.metric_types import MetricType
 from monitoring_pipeline.analysis.scoring.roster import Name, Roster
-from monitoring_pipeline.analysis.scoring.scorer import Scorer, _turns
-from monitoring_pipeline.analysis.scoring.telling import Told
+from monitoring_pipeline.analysis.scoring.scorer import Scorer
+from monitoring_pipeline.analysis.scoring.telling import Flags, Portion, Said, Told, tell
 from monitoring_pipeline.analysis.spec import AnalysisSpec
 
 HOUR = 3_600_000_000
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.integers(0, 5), max_size=40))
-def test_turns_have_each_series_once_and_keep_its_order(numbers: list[int]) -> None:
-    turns = list(_turns(np.array(numbers, dtype=np.int64)))
-    assert sorted(place for turn in turns for place in turn.tolist()) == list(range(len(numbers)))
-    for turn in turns:
-        of_turn = [numbers[place] for place in turn.tolist()]
-        assert len(set(of_turn)) == len(of_turn)
-    for number in set(numbers):
-        places = [place for turn in turns for place in turn.tolist() if numbers[place] == number]
-        assert places == sorted(places)
+def wild_points() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Three series for two weeks, mixed up: spikes, shifts, stretches that repeat, some too late, some no numbers."""
+    rng = np.random.default_rng(3)
+    count = 3 * 24 * 14
+    numbers = rng.integers(0, 3, count)
+    times = (1 + np.arange(count) // 3 + rng.integers(-2, 2, count)).clip(1) * HOUR
+    values = 100 + 10 * np.sin(np.arange(count) / 72 * 2 * np.pi) + rng.standard_normal(count)
+    values[rng.integers(count // 2, count, 30)] += 300
+    values[rng.integers(0, count, 10)] = np.nan
+    values[-150:-80] = 77.0
+    return numbers, times, values
+
+
+def joined(scorer: Scorer, bounds: list[int]) -> list[list[object]]:
+    """All that is said of them, taken in pieces."""
+    numbers, times, values = wild_points()
+    found: list[list[object]] = []
+    for begin, end in pairwise([0, *bounds, len(numbers)]):
+        for portion in scorer.run(numbers[begin:end], times[begin:end], values[begin:end]):
+            said = portion.said
+            columns = (portion.series, portion.times, portion.before, *portion.scored, *said[:6])
+            found += [list(map(str, row)) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    return found
+
+
+def three() -> Scorer:
+    scorer = Scorer(AnalysisSpec(), Calendar("Europe/Berlin"))
+    for name in "abc":
+        scorer.roster.number(Name(name, "b", "load"), "")
+    return scorer
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(0, 3 * 24 * 14), max_size=40).map(sorted))
+def test_it_does_not_matter_in_which_portions_points_come(bounds: list[int]) -> None:
+    assert joined(three(), bounds) == in_one()
+
+
+@cache
+def in_one() -> list[list[object]]:
+    found = joined(three(), [])
+    assert sum(row[-1] == "True" for row in found) >= 3  # episodes ended
+    return found
 
 
 def test_the_configuration_says_what_is_scored_and_how() -> None:
@@ -88,8 +124,8 @@ def test_a_changed_sensitivity_counts_for_what_was_learnt_before() -> None:
     for sensitivity in (1.0, 2.0):
         after = Scorer(AnalysisSpec(sensitivity=sensitivity), Calendar())
         after.restore({name: array.copy() for name, array in before.to_arrays().items()})
-        (tick,) = after.run(np.array([0]), np.array([times[-1] + HOUR]), np.array([190.0]))
-        scores.append(float(tick.scored.score[0]))
+        (portion,) = after.run(np.array([0]), np.array([times[-1] + HOUR]), np.array([190.0]))
+        scores.append(float(portion.scored.score[0]))
     assert scores[1] > 1.2 * scores[0] > 0
 
 
@@ -105,25 +141,29 @@ def test_numbers_beyond_all_measure_end_nothing(wild: float) -> None:
     assert {sample.metric for sample in told} >= {"anomaly.calm"}
 
 
+def scores_told(number: int, times: list[int], scores: list[float]) -> Flags:
+    """Which of the scores of one series are worth a row."""
+    count = len(times)
+    room = Scored.room(count)
+    for column in room:
+        column[:] = 0
+    room.score[:] = scores
+    said, moments = Said.room(count), np.array(times, dtype=np.int64)
+    portion = Portion(
+        np.full(count, number), moments, np.zeros(count), np.diff(moments, prepend=moments[0]), room, said
+    )
+    tell(Told.room(number + 1), np.zeros(number + 1, bool), portion)
+    return said.worth
+
+
 @pytest.mark.parametrize("interval", [60_000_000, HOUR])
 def test_a_calm_series_is_told_of_now_and_then(interval: int) -> None:
-    told, index = Told(), np.array([3])
-    told.grow(4)
-    known, worth = np.array([True]), []
-    for step in range(1, 24 * HOUR // interval):
-        _, now = told.take(index, np.array([step * interval]), np.array([0.1]), known)
-        worth.append(bool(now[0]))
-    times = np.flatnonzero(worth) * interval
-    assert np.diff(times).max() <= HOUR
-    assert len(times) == pytest.approx(min(24 * HOUR / interval, 32), abs=1)
+    times = list(range(interval, 24 * HOUR, interval))
+    told = np.array(times)[scores_told(3, times, [0.1] * len(times))]
+    assert np.diff(told).max() <= HOUR
+    assert len(told) == pytest.approx(min(24 * HOUR / interval, 32), abs=1)
 
 
 def test_a_high_score_is_told_until_it_is_low_again() -> None:
-    told, index, known = Told(), np.array([0]), np.array([True])
-    told.grow(1)
     scores = [0.1, 1.5, 2.5, 0.4, 0.3]
-    worth = [
-        bool(told.take(index, np.array([HOUR + step]), np.array([score]), known)[1][0])
-        for step, score in enumerate(scores)
-    ]
-    assert worth == [True, True, True, True, False]
+    assert scores_told(0, [HOUR + step for step in range(5)], scores).tolist() == [True, True, True, True, False]

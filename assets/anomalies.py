@@ -26,13 +26,14 @@ __all__ = [
     kinds={"duckdb"},
     pool=POOL,
     partitions_def=DAYS,
-    description="Scores whole days again, as they were scored while they passed, and keeps that for looking back.",
+    description="Scores whole days again, as they were scored while they passed, and keeps that for looking back. "
+    "Confirms or withdraws the new levels that were told of lately.",
 )
 def anomaly_scores(
     context: dg.AssetExecutionContext, monitoring: dg.ResourceParam[Monitoring]
 ) -> dg.MaterializeResult[None]:
     start, end = span(context)
-    facts = monitoring.scoring.score_span(start, end)
+    facts = {**monitoring.scoring.score_span(start, end), **monitoring.scoring.confirm_shifts()}
     alarms = [(at, float(count)) for at, count in monitoring.scoring.alarms_per_hour(start, end)]
     return dg.MaterializeResult(metadata={**metadata_of(facts), "alarms per hour": _picture("alarms", alarms)})
 

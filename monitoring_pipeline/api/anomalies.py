@@ -38,6 +38,7 @@ class Anomaly(BaseModel):
     expected_high: float | None = Field(description="the highest")
     unit: str
     tags: dict[str, str]
+    confirmed: bool | None = Field(None, description="of a level_shift: whether it was one, seen with hindsight")
 
 
 class Anomalies(BaseModel):

@@ -27,6 +27,7 @@ from monitoring_pipeline.records.metric import is_computed
 from monitoring_pipeline.reports.anomalies import Strange, strange_things
 from monitoring_pipeline.reports.baselines import Baseline, band, baselines
 from monitoring_pipeline.store import scores
+from monitoring_pipeline.store.anomalies import CONFIRMED
 from monitoring_pipeline.store.events import insert_events
 from monitoring_pipeline.store.scores import Known, Span
 from monitoring_pipeline.store.scoring import EXCLUDED, PAUSED, RESUMED, began, is_lost, read_mark
@@ -219,6 +220,18 @@ class ScoringDoors:
         now, kept_for = self._monitoring.clock(), self._monitoring.config.retention.samples
         rows = scores.replace_scores(self._warehouse, now, start, end, _known(scorer), columns, now - kept_for)
         return {"series": len(wanted), "scores": rows, "alarms": int(columns["is_alert"].sum())}
+
+    def confirm_shifts(self) -> dict[str, int]:
+        """Looks at the new levels of the last two days with hindsight; how many were confirmed, and withdrawn."""
+        from monitoring_pipeline.analysis import shifts
+
+        now = self._monitoring.clock()
+        with self._monitoring.history(since=now - _LEARNT, tables=("samples", "events")) as history:
+            found = shifts.look_back(history, self.calendar(), now)
+        with self._monitoring.store.write() as connection:
+            insert_events(connection, found)
+        confirmed = sum(event.kind == CONFIRMED for event in found)
+        return {"levels confirmed": confirmed, "levels withdrawn": len(found) - confirmed}
 
     @property
     def _warehouse(self) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 from monitoring_pipeline.records import Severity
 from monitoring_pipeline.store import anomalies as stored
 from monitoring_pipeline.store import history
-from monitoring_pipeline.store.anomalies import StrangeRow
+from monitoring_pipeline.store.anomalies import CONFIRMED, WITHDRAWN, StrangeRow
 from monitoring_pipeline.store.operational import OperationalStore
 
 __all__ = ["Strange", "strange_document", "strange_things"]
@@ -22,7 +22,8 @@ _LONGEST = timedelta(days=7)
 @dataclass(frozen=True, slots=True)
 class Strange:
     """One thing that was strange. `kind` is anomaly, flatline, level_shift or gap; only an anomaly has an end, None
-    while it lasts. `value` and `score` are those of its strangest point, `low` to `high` was normal when it began."""
+    while it lasts. `value` and `score` are those of its strangest point, `low` to `high` was normal when it began.
+    `confirmed` says of a level_shift whether it was one, seen with hindsight; None as long as nobody knows."""
 
     source: str
     check: str
@@ -38,6 +39,7 @@ class Strange:
     high: float | None
     unit: str
     tags: Mapping[str, str]
+    confirmed: bool | None = None
 
     @property
     def is_open(self) -> bool:
@@ -69,9 +71,10 @@ def strange_things(
 
 
 def _joined(rows: Sequence[StrangeRow]) -> list[Strange]:
-    """Alarms with their ends."""
+    """Alarms with their ends, new levels with what became of them."""
     found: list[Strange] = []
     opened: dict[tuple[str, str, str], int] = {}
+    shifted: dict[tuple[str, str, str, str], int] = {}
     for row in rows:
         series = (row.source, row.check, row.subject)
         place = opened.get(series)
@@ -81,9 +84,16 @@ def _joined(rows: Sequence[StrangeRow]) -> list[Strange]:
             if place is not None and found[place].began.isoformat() == row.detail["began"]:
                 found[place] = replace(found[place], ended=row.at, severity=row.severity, **_peak(row))
                 del opened[series]
+        elif row.kind in (CONFIRMED, WITHDRAWN):
+            place = shifted.get((*series, row.detail["began"]))
+            if place is not None:
+                text = f"{found[place].text}; {row.text.removeprefix(found[place].metric).strip()}"
+                found[place] = replace(found[place], confirmed=row.kind == CONFIRMED, text=text)
         else:
             if row.kind == "anomaly":
                 opened[series] = len(found)
+            elif row.kind == "level_shift":
+                shifted[*series, row.at.isoformat()] = len(found)
             found.append(_begun(row))
     return found
 
@@ -112,5 +122,5 @@ def strange_document(strange: Strange) -> dict[str, Any]:
         "source": strange.source, "check": strange.check, "metric": strange.metric, "kind": strange.kind,
         "began": strange.began, "ended": strange.ended, "open": strange.is_open, "severity": strange.severity.value,
         "text": strange.text, "value": strange.value, "score": strange.score, "expected_low": strange.low,
-        "expected_high": strange.high, "unit": strange.unit, "tags": dict(strange.tags),
+        "expected_high": strange.high, "unit": strange.unit, "tags": dict(strange.tags), "confirmed": strange.confirmed,
     }  # fmt: skip

@@ -13,9 +13,11 @@ from monitoring_pipeline.store.warehouse import aware
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["KINDS", "StrangeRow", "strange_rows"]
+__all__ = ["CONFIRMED", "KINDS", "WITHDRAWN", "StrangeRow", "strange_rows"]
 
-KINDS = ("anomaly", "anomaly_worse", "anomaly_end", "flatline", "level_shift", "gap")
+CONFIRMED, WITHDRAWN = "level_shift_confirmed", "level_shift_withdrawn"
+"""What became of a `level_shift`, once that was to be seen."""
+KINDS = ("anomaly", "anomaly_worse", "anomaly_end", "flatline", "level_shift", CONFIRMED, WITHDRAWN, "gap")
 """The kinds of events that scoring writes about measurements."""
 
 

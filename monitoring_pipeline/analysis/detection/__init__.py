@@ -11,7 +11,7 @@ a series, `combination` how voters become one opinion. Whom an alarm concerns, a
 elsewhere.
 """
 
-from monitoring_pipeline.analysis.detection.confirmation import confirm_shift
+from monitoring_pipeline.analysis.detection.confirmation import Levels, confirm_shift
 from monitoring_pipeline.analysis.detection.detector import Detector, Direction
 from monitoring_pipeline.analysis.detection.history import score_history
 from monitoring_pipeline.analysis.detection.points import Scored
@@ -26,6 +26,7 @@ __all__ = [
     "SPIKE",
     "Detector",
     "Direction",
+    "Levels",
     "Scored",
     "confirm_shift",
     "score_history",

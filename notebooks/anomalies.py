@@ -39,7 +39,8 @@ else:
     print(strange.to_string(index=False))
 
 # %% [markdown]
-# One series with its scores: the values, the band of what was expected, alarms in red.
+# One series with its scores: the values, the band of what was expected, alarms in red. With
+# `analysis.isolation_forest`, what the forest says of the same points too: 1 is one point in a hundred.
 
 # %%
 known = strange if SOURCE is None else strange[strange.source == SOURCE]
@@ -60,7 +61,11 @@ else:
     above.plot(alarms.time, alarms.value, "r.", label="alarm")
     above.set_title(" / ".join(key), loc="left", fontsize=9)
     above.legend(fontsize=8)
-    below.plot(scored.time, scored.score, linewidth=1)
+    below.plot(scored.time, scored.score, linewidth=1, label="score")
+    if scored.isolation.notna().any():
+        below.plot(scored.time, scored.isolation, linewidth=0.7, label="isolation")
+        below.plot(scored.time, scored.combined, linewidth=0.7, label="both")
+        below.legend(fontsize=8)
     for limit in (2, 3):
         below.axhline(limit, color="tab:red", linewidth=0.7, linestyle="--")
     below.set_ylabel("score", fontsize=8)

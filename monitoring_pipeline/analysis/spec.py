@@ -78,6 +78,9 @@ class AnalysisSpec(BaseModel):
     max_series: int = Field(
         20_000, gt=0, description="How many series are scored at most; a log line tells of the rest."
     )
+    isolation_forest: bool = Field(
+        False, description="Whether days that have passed are judged by an isolation forest too, beside their scores."
+    )
     series: tuple[SeriesSpec, ...] = Field((), description="What is known of some series; the first that fits decides.")
     limits: tuple[LimitSpec, ...] = Field(
         (), description="Limits that are forecast, beside the critical conditions of checks."

@@ -39,6 +39,10 @@ class Anomaly(BaseModel):
     unit: str
     tags: dict[str, str]
     confirmed: bool | None = Field(None, description="of a level_shift: whether it was one, seen with hindsight")
+    isolation: float | None = Field(
+        None, description="what the isolation forest said afterwards: 1 is one in a hundred"
+    )
+    combined: float | None = Field(None, description="the geometric mean of that and the score")
 
 
 class Anomalies(BaseModel):

@@ -15,6 +15,7 @@ from monitoring_pipeline.alerting.scored import Scored
 from monitoring_pipeline.alerting.trouble import Trouble
 from monitoring_pipeline.alerting.world import World
 from monitoring_pipeline.analysis.calendars import Calendar
+from monitoring_pipeline.analysis.isolation import Isolation
 from monitoring_pipeline.analysis.scoring import relearning
 from monitoring_pipeline.analysis.scoring.checkpoints import Checkpoints, FileCheckpoints, SharedCheckpoints
 from monitoring_pipeline.analysis.scoring.online import Scoring
@@ -113,8 +114,9 @@ class ScoringDoors:
         """What was strange since then, newest first. Raises StoreError."""
         monitoring = self._monitoring
         return strange_things(
-            monitoring.store, monitoring.config.published, monitoring.clock(), since, source=source, metric=metric
-        )
+            monitoring.store, monitoring.config.published, monitoring.clock(), since, source=source, metric=metric,
+            isolation=monitoring.config.analysis.isolation_forest,
+        )  # fmt: skip
 
     def baselines(self, source: str, metric: str | None = None) -> list[Baseline]:
         """What is normal for the series of a source. Raises StoreError."""
@@ -211,15 +213,22 @@ class ScoringDoors:
 
     def score_span(self, start: datetime, end: datetime) -> dict[str, int]:
         """Scores a stretch of history again, learning from the 28 days before it, and keeps that in the warehouse."""
+        spec, calendar = self._monitoring.config.analysis, self.calendar()
         kept = relearning.Kept(to_us(start), to_us(end))
+        isolation = Isolation(spec, calendar, to_us(start), to_us(end))
         with self._past(start - _LEARNT) as (history, wanted, past):
             points = scores.points_of(history, wanted, end)
-            spec = self._monitoring.config.analysis
-            scorer = relearning.relearn(spec, self.calendar(), wanted, points, past, kept=kept)
-        columns = kept.columns()
+            if spec.isolation_forest:
+                points = isolation.watch(points, wanted, past)
+            scorer = relearning.relearn(spec, calendar, wanted, points, past, kept=kept)
+        columns = dict(kept.columns())
+        columns["isolation"] = isolation.votes(columns["series"], columns["time"])
         now, kept_for = self._monitoring.clock(), self._monitoring.config.retention.samples
         rows = scores.replace_scores(self._warehouse, now, start, end, _known(scorer), columns, now - kept_for)
-        return {"series": len(wanted), "scores": rows, "alarms": int(columns["is_alert"].sum())}
+        facts = {"series": len(wanted), "scores": rows, "alarms": int(columns["is_alert"].sum())}
+        if spec.isolation_forest:
+            facts["judged by the forest"] = int(np.isfinite(columns["isolation"]).sum())
+        return facts
 
     def confirm_shifts(self) -> dict[str, int]:
         """Looks at the new levels of the last two days with hindsight; how many were confirmed, and withdrawn."""

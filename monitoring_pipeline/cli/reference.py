@@ -234,7 +234,8 @@ SHAPES: Mapping[str, Mapping[str, str]] = {
         "at": "the moment of all this",
         "anomalies": (
             "newest first: source, check, metric, kind (anomaly, flatline, level_shift, gap), began, ended, open, "
-            "severity, text, value, score, expected_low, expected_high, unit, tags, confirmed"
+            "severity, text, value, score, expected_low, expected_high, unit, tags, confirmed, "
+            "isolation, combined"
         ),
     },
     "sources baseline": {

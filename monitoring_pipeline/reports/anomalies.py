@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monitoring_pipeline.records import Severity
 from monitoring_pipeline.store import anomalies as stored
 from monitoring_pipeline.store import history
 from monitoring_pipeline.store.anomalies import CONFIRMED, WITHDRAWN, StrangeRow
 from monitoring_pipeline.store.operational import OperationalStore
+from monitoring_pipeline.store.scores import Stretch, isolation_of
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 __all__ = ["Strange", "strange_document", "strange_things"]
 
@@ -23,7 +28,8 @@ _LONGEST = timedelta(days=7)
 class Strange:
     """One thing that was strange. `kind` is anomaly, flatline, level_shift or gap; only an anomaly has an end, None
     while it lasts. `value` and `score` are those of its strangest point, `low` to `high` was normal when it began.
-    `confirmed` says of a level_shift whether it was one, seen with hindsight; None as long as nobody knows."""
+    `confirmed` says of a level_shift whether it was one, seen with hindsight; None as long as nobody knows. `isolation`
+    is what the isolation forest said afterwards, `combined` that and the score in one."""
 
     source: str
     check: str
@@ -40,6 +46,8 @@ class Strange:
     unit: str
     tags: Mapping[str, str]
     confirmed: bool | None = None
+    isolation: float | None = None
+    combined: float | None = None
 
     @property
     def is_open(self) -> bool:
@@ -55,13 +63,16 @@ def strange_things(
     *,
     source: str | None = None,
     metric: str | None = None,
+    isolation: bool = False,
 ) -> list[Strange]:
-    """What was strange since then, newest first, of one source and metric or of all. Raises StoreError."""
+    """What was strange since then, newest first, of one source and metric or of all; with what an isolation forest
+    says of it, if that is wanted. Raises StoreError."""
     # What began before may have gone on.
     tables = ("events",)
     with history.connect(store, published, now=now, since=since - _LONGEST, source=source, tables=tables) as connection:
-        rows = stored.strange_rows(connection)
-    found = _joined(rows)
+        found = _joined(stored.strange_rows(connection))
+        if isolation:
+            found = _judged_apart(connection, found, now)
     return [
         each
         for each in sorted(found, key=lambda each: (each.began, each.source, each.metric), reverse=True)
@@ -98,6 +109,22 @@ def _joined(rows: Sequence[StrangeRow]) -> list[Strange]:
     return found
 
 
+def _judged_apart(connection: DuckDBPyConnection, found: Sequence[Strange], now: datetime) -> list[Strange]:
+    stretches = [
+        Stretch(
+            each.source, each.check, each.metric,
+            json.dumps(dict(each.tags), ensure_ascii=False, separators=(",", ":")) if each.tags else "{}",
+            each.began, each.ended or (now if each.is_open else each.began),
+        )
+        for each in found
+    ]  # fmt: skip
+    votes = isolation_of(connection, stretches)
+    return [
+        each if vote is None else replace(each, isolation=vote[0], combined=vote[1])
+        for each, vote in zip(found, votes, strict=True)
+    ]
+
+
 def _peak(row: StrangeRow) -> dict[str, Any]:
     return {name: _number(row.detail, name) for name in ("value", "score")}
 
@@ -123,4 +150,5 @@ def strange_document(strange: Strange) -> dict[str, Any]:
         "began": strange.began, "ended": strange.ended, "open": strange.is_open, "severity": strange.severity.value,
         "text": strange.text, "value": strange.value, "score": strange.score, "expected_low": strange.low,
         "expected_high": strange.high, "unit": strange.unit, "tags": dict(strange.tags), "confirmed": strange.confirmed,
+        "isolation": strange.isolation, "combined": strange.combined,
     }  # fmt: skip

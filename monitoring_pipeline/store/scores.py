@@ -22,17 +22,17 @@ __all__ = [
     "Known",
     "Points",
     "Span",
+    "Stretch",
     "alarms_per_hour",
-    "baselines_of",
     "critical_spans",
     "excluded_spans",
+    "isolation_of",
     "newest",
     "oldest",
     "pauses_of",
     "points_of",
     "replace_baselines",
     "replace_scores",
-    "scores_of",
     "series_in",
 ]
 
@@ -70,6 +70,17 @@ class Span(NamedTuple):
     source: str
     start: int
     end: int | None
+
+
+class Stretch(NamedTuple):
+    """Some time of a series, both ends included; `tags` is JSON."""
+
+    source: str
+    check: str
+    metric: str
+    tags: str
+    began: datetime
+    ended: datetime
 
 
 def series_in(history: DuckDBPyConnection) -> list[Known]:
@@ -155,7 +166,8 @@ def replace_scores(
 
     Scores from before `oldest` are removed.
 
-    `columns`: series (places in `known`), time (microseconds), value, score, expected, low, high, is_alert.
+    `columns`: series (places in `known`), time (microseconds), value, score, expected, low, high, is_alert, and
+    isolation, NaN where there is none: where there is one, both scores are combined by their geometric mean.
     """
     span = f"time >= {literal(start)} AND time < {literal(end)}"
     with open_warehouse(path, now) as warehouse:
@@ -165,7 +177,9 @@ def replace_scores(
             warehouse.execute(f"DELETE FROM scores WHERE time < {literal(oldest)} OR ({span})")
             warehouse.execute(
                 "INSERT INTO scores SELECT source, check_id, metric, tags, make_timestamp(time) AS time, value, score, "
-                "expected, low, high, is_alert FROM scored JOIN named USING (series) "
+                "expected, low, high, is_alert, isolation, sqrt(greatest(score, 0) * isolation) FROM "
+                "(SELECT * REPLACE (CASE WHEN NOT isnan(isolation) THEN isolation END AS isolation) FROM scored) "
+                "JOIN named USING (series) "
                 "ORDER BY make_timestamp(time), source, metric"
             )
         count = warehouse.execute(f"SELECT count(*) FROM scores WHERE {span}").fetchall()[0][0]
@@ -210,25 +224,27 @@ def _name(connection: DuckDBPyConnection, known: Sequence[Known], first: int = 0
         connection.execute(f"INSERT INTO named VALUES {', '.join(rows)}")
 
 
-def scores_of(
-    history: DuckDBPyConnection, source: str, metric: str, since: datetime, until: datetime
-) -> list[dict[str, Any]]:
-    """The scores of a source's metric in the warehouse, oldest first. Needs the table's view."""
-    rows = history.execute(
-        "SELECT check_id, tags, time, value, score, expected, low, high, is_alert FROM warehouse.scores "
-        f"WHERE source = {literal(source)} AND metric = {literal(metric)} AND time >= {literal(since)} "
-        f"AND time < {literal(until)} ORDER BY time"
-    ).fetchall()
-    names = ("check", "tags", "time", "value", "score", "expected", "low", "high", "is_alert")
-    return [{**dict(zip(names, row, strict=True)), "time": aware(row[2])} for row in rows]
+def isolation_of(history: DuckDBPyConnection, stretches: Sequence[Stretch]) -> list[tuple[float, float] | None]:
+    """How far apart the isolation forest found each stretch, and that with its score in one: the highest in it; None
+    where the warehouse has nothing of it."""
+    found: dict[int, tuple[float, float]] = {}
+    if _has_isolation(history):
+        for first in range(0, len(stretches), _AT_ONCE):
+            some = enumerate(stretches[first : first + _AT_ONCE], first)
+            asked = ", ".join(f"({place}, {', '.join(literal(value) for value in each)})" for place, each in some)
+            rows = history.execute(
+                "SELECT place, max(isolation), max(combined) FROM warehouse.scores JOIN "
+                f"(VALUES {asked}) AS asked(place, source, check_id, metric, tags, began, ended) "
+                "USING (source, check_id, metric, tags) "
+                "WHERE time BETWEEN began AND ended AND isolation IS NOT NULL GROUP BY place"
+            ).fetchall()
+            found |= {place: (isolation, combined) for place, isolation, combined in rows}
+    return [found.get(place) for place in range(len(stretches))]
 
 
-def baselines_of(history: DuckDBPyConnection, source: str, metric: str | None) -> list[dict[str, Any]]:
-    """What is normal for a source, by series, weekday and hour."""
-    narrowed = "" if metric is None else f"AND metric = {literal(metric)}"
-    rows = history.execute(
-        "SELECT check_id, metric, tags, unit, weekday, hour, low, expected, high, learning FROM warehouse.baselines "
-        f"WHERE source = {literal(source)} {narrowed} ORDER BY ALL"
+def _has_isolation(history: DuckDBPyConnection) -> bool:
+    found = history.execute(
+        "SELECT count(*) FROM duckdb_columns() WHERE database_name = 'warehouse' AND table_name = 'scores' "
+        "AND column_name = 'isolation'"
     ).fetchall()
-    names = ("check", "metric", "tags", "unit", "weekday", "hour", "low", "expected", "high", "learning")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return bool(found[0][0])

@@ -73,7 +73,7 @@ def _fill(store: OperationalStore, warehouse: Path) -> None:
         results.put(connection, NOW, {"trends": [trend], "forecasts": ahead})
         connection.execute("""
             INSERT INTO scores SELECT 'orders', 'web', 'response_time_ms', '{}', TIMESTAMP '2026-03-19' + to_minutes(n * 5),
-                   100 + n % 7, n % 4, 103, 90, 120, n % 100 = 99 FROM range(200) AS _(n)
+                   100 + n % 7, n % 4, 103, 90, 120, n % 100 = 99, n % 3, sqrt(n % 3 * (n % 4)) FROM range(200) AS _(n)
         """)
         connection.execute("""
             INSERT INTO baselines SELECT 'orders', 'web', 'response_time_ms', '{}', 'ms', n // 24, n % 24, 90 + n % 24,

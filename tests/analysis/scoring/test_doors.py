@@ -28,8 +28,8 @@ sources:
 class Days:
     """An installation whose clock the test moves."""
 
-    def __init__(self, folder: Path) -> None:
-        (folder / "monitoring.yaml").write_text(f'stores: {{directory: "{folder}/.busta"}}\n{CONFIG}')
+    def __init__(self, folder: Path, more: str = "") -> None:
+        (folder / "monitoring.yaml").write_text(f'stores: {{directory: "{folder}/.busta"}}\n{CONFIG}{more}')
         self.now = T0
         self.monitoring = Monitoring.open(folder / "monitoring.yaml", lambda: self.now)
         self.monitoring.register()

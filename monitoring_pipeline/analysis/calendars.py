@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from monitoring_pipeline.clock import from_us, to_us
 
-__all__ = ["DAY_US", "HOUR_US", "SUNDAY", "Calendar", "Moments"]
+__all__ = ["DAY_US", "HOUR_US", "SUNDAY", "Calendar", "Moments", "distinct"]
 
 Moments = NDArray[np.int64]
 HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
@@ -47,8 +47,8 @@ class Calendar:
         steps = times // _STEP_US
         if steps.min() == steps.max():
             return np.asarray(times + _offset_us(self.zone, int(steps[0])))
-        known, places = np.unique(steps, return_inverse=True)
-        offsets = np.array([_offset_us(self.zone, int(step)) for step in known], dtype=np.int64)
+        known, places = distinct(steps)
+        offsets = np.array([_offset_us(self.zone, step) for step in known.tolist()], dtype=np.int64)
         return np.asarray(times + offsets[places])
 
     def weekdays(self, days: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -71,6 +71,17 @@ class Calendar:
         local = self.local(times)
         days = local // DAY_US
         return (local - days * DAY_US) * slots_a_day // DAY_US, self.weekdays(days)
+
+
+def distinct(numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers that occur, ascending, and of each the place among them. Where they lie close together these are all
+    between the lowest and the highest: that needs no sorting."""
+    if not len(numbers):
+        return numbers, numbers
+    lowest, highest = int(numbers.min()), int(numbers.max())
+    if highest - lowest > 64 + len(numbers) // 16:
+        return np.unique(numbers, return_inverse=True)
+    return np.arange(lowest, highest + 1), numbers - lowest
 
 
 @lru_cache(maxsize=400_000)

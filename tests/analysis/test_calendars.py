@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from monitoring_pipeline.analysis.calendars import DAY_US, Calendar
+from monitoring_pipeline.analysis.calendars import DAY_US, Calendar, distinct
 from monitoring_pipeline.clock import to_us
 
 
@@ -58,3 +58,11 @@ def test_a_tick_of_one_moment_is_the_same_as_many() -> None:
     one_by_one = np.concatenate([calendar.local(times[place : place + 1]) for place in range(len(times))])
     assert np.array_equal(calendar.local(times), one_by_one)
     assert (calendar.local(times) // DAY_US).min() == days(date(2026, 10, 30))[0]
+
+
+@pytest.mark.parametrize("numbers", [[], [5], [7, 7, 5, 9], [-3, 10**12, -3], list(range(-50, 900, 3))])
+def test_distinct_numbers_and_where_each_is_among_them(numbers: list[int]) -> None:
+    given = np.array(numbers, dtype=np.int64)
+    known, places = distinct(given)
+    assert known[places].tolist() == numbers
+    assert (np.diff(known) > 0).all()

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring_pipeline.analysis.calendars import DAY_US, Calendar
+from monitoring_pipeline.analysis.calendars import DAY_US, Calendar, distinct
 from monitoring_pipeline.analysis.detection.combination import Trees
 from monitoring_pipeline.analysis.detection.points import Heard, Points, Scored
 from monitoring_pipeline.analysis.detection.state import Floats, State
@@ -95,7 +95,7 @@ class Detector:
 
         calendar, moments = self._calendar, np.asarray(times, np.int64)
         local = calendar.local(moments)
-        days, day = np.unique(local // DAY_US, return_inverse=True)
+        days, day = distinct(local // DAY_US)
         points = Points(
             np.asarray(index, np.int64), moments, local, calendar.weekdays(days)[day], calendar.closes_month(days)[day],
             np.asarray(values, np.float64),

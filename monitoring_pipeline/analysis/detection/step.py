@@ -81,7 +81,7 @@ _QUIETEST = 0.05  # added to strangeness before it is compared
 _FADES = 0.94
 _USUAL_DAYS = 10
 _ORDINARY, _OPPOSITE, _LEAST = -7.0, -9.0, -6.5
-_FORGETS_DAYS, _RAISE, _MOST_RAISE, _HYSTERESIS = 3.0, 0.5, 2.0, 0.5
+_FORGETS, _RAISE, _MOST_RAISE, _HYSTERESIS = math.log(2) / (3 * _DAY_US), 0.5, 2.0, 0.5
 _LEAST_QUIET, _QUIET_US = 6.0, 1.8e9
 _FLAT_POINTS, _FLAT_TIMES, _LIVELY = 12.0, 3.0, 0.5
 _GAP_INTERVALS, _GAP_TIMES = 5.0, 2.0
@@ -387,15 +387,32 @@ def _is_plain(asked: Array) -> bool:
 
 @compiled
 def _weigh(asked: Array, trees: Trees) -> float:
-    """The sum of the trees' leaves."""
-    total = trees.base
-    for tree in range(len(trees.root)):
+    """The sum of the trees' leaves. Four are climbed side by side: each step waits for the one before it."""
+    total, count = trees.base, len(trees.root)
+    for tree in range(0, count - 3, 4):
+        one, two, three, four = trees.root[tree], trees.root[tree + 1], trees.root[tree + 2], trees.root[tree + 3]
+        while (one & two & three & four) >= 0:  # leaves are negative
+            one, two = _climb(asked, trees, one), _climb(asked, trees, two)
+            three, four = _climb(asked, trees, three), _climb(asked, trees, four)
+        total += trees.leaf[~one]
+        total += trees.leaf[~two]
+        total += trees.leaf[~three]
+        total += trees.leaf[~four]
+    for tree in range(count - count % 4, count):
         node = trees.root[tree]
         while node >= 0:
-            above = asked[trees.feature[node]] > trees.above[node]
-            node = trees.otherwise[node] if above else trees.below[node]
+            node = _climb(asked, trees, node)
         total += trees.leaf[~node]
     return total
+
+
+@compiled
+def _climb(asked: Array, trees: Trees, node: int) -> int:
+    """The node that follows; of a leaf itself."""
+    at = max(node, 0)
+    above = asked[trees.feature[at]] > trees.above[at]
+    follows = trees.otherwise[at] if above else trees.below[at]
+    return follows if node >= 0 else node
 
 
 @compiled
@@ -411,7 +428,7 @@ def _judge(
     own: Own, trees: Trees, evidence: float, enough: bool, waited_us: float, interval: float
 ) -> tuple[bool, bool]:
     """Where an episode begins, and a critical one."""
-    kept = 0.5 ** (waited_us / (_FORGETS_DAYS * _DAY_US))
+    kept = math.exp(-_FORGETS * waited_us)
     rest = max(_LEAST_QUIET, math.floor(_QUIET_US / interval))
 
     own.critical_pressure *= kept
@@ -435,18 +452,20 @@ def _judge(
 @compiled
 def _remember(own: Own, strange: Array, level: float, turn: float, step: float, trains: bool) -> None:
     """Takes the point into the loudest of the day, where it trains, and of late."""
-    for stream in range(STREAMS):
-        if stream < _UP:
-            loud = strange[stream] + _QUIETEST
-        else:
-            voter = (stream - _UP) % SIDED
-            side = level if voter == _LEVEL else turn if voter == _TURN else step
-            if stream >= _DOWN:
-                side = -side
-            loud = strange[voter] + _QUIETEST if side > 0 else _QUIETEST
-        if trains:
-            own.today[stream] = max(own.today[stream], loud)
-        own.recent[stream] = max(loud, _FADES * own.recent[stream])
+    for voter in range(_UP):
+        _hear(own, voter, strange[voter] + _QUIETEST, trains)
+    for voter in range(SIDED):
+        side = level if voter == _LEVEL else turn if voter == _TURN else step
+        loud = strange[voter] + _QUIETEST
+        _hear(own, _UP + voter, loud if side > 0 else _QUIETEST, trains)
+        _hear(own, _DOWN + voter, loud if side < 0 else _QUIETEST, trains)
+
+
+@compiled
+def _hear(own: Own, stream: int, loud: float, trains: bool) -> None:
+    if trains:
+        own.today[stream] = max(own.today[stream], loud)
+    own.recent[stream] = max(loud, _FADES * own.recent[stream])
 
 
 @compiled
@@ -494,7 +513,7 @@ def _learn_day(own: Own, profile: Array, slot: int, column: int, x: float, scale
 def _learn_week(
     own: Own, tables: Tables, slot: int, day: int, at: int, closes: bool, column: int, x: float, scale: float
 ) -> None:  # fmt: skip
-    limit, gain = 4 * scale + abs(own.away), 1 - 0.6 ** (1 / own.a_slot)
+    limit, gain = 4 * scale + abs(own.away), 1 - (0.6 if own.a_slot == 1 else 0.6 ** (1 / own.a_slot))
     for turn in range(2 if closes else 1):
         row = slot + (at if turn == 0 else _MONTHS)
         usual = tables.week[row, column]

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from monitoring_pipeline.clock import from_us, to_us
 
-__all__ = ["DAY_US", "HOUR_US", "SUNDAY", "Calendar", "Moments", "distinct"]
+__all__ = ["DAY_US", "HOUR_US", "SUNDAY", "THURSDAY", "Calendar", "Moments", "distinct"]
 
 Moments = NDArray[np.int64]
 HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
-SUNDAY = 6
+THURSDAY, SUNDAY = 3, 6
 # Clocks are changed at full or half hours, in some places at a quarter past.
 _STEP_US = HOUR_US // 4
-_FIRST_WEEKDAY = 3  # 1970-01-01 was a Thursday
+_FIRST_WEEKDAY = THURSDAY  # that was 1970-01-01
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ logarithms. `analysis.models` offers ETS as one more forecaster where a single s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -91,7 +91,7 @@ def _forecast(grid: Grid, horizon: int, level: float, extra: Mapping[str, Foreca
     if grid.steps < _LEAST_DAYS * grid.per_day:
         return list(_collected(grid, (empty, empty, empty), level, None, names))
     logs = _skewed(grid.values)
-    worked = Grid(grid.keys, grid.start, grid.step, _logged(grid.values, logs))
+    worked = replace(grid, values=_logged(grid.values, logs))
     origins = _origins(grid.steps, horizon, grid.per_day)
     tried = list(_tried(worked, origins, horizon, extra))
     errors = np.stack([_missed(worked.values, made, origin) for origin, made in zip(origins, tried, strict=True)])
@@ -122,11 +122,11 @@ def _tried(grid: Grid, origins: Sequence[int], horizon: int, extra: Mapping[str,
     """(series, forecasters, horizon) per origin. The season is learnt anew only now and then."""
     every = max(1, len(origins) // _REFITS)
     for number, origin in enumerate(origins):
-        past = Grid(grid.keys, grid.start, grid.step, grid.values[:, :origin])
+        past = grid.until(origin)
         if number % every == 0:
             season = find_season(past)
-        ahead = season.over((past.phase + origin) % (7 * past.per_day), horizon)
-        plain = past.values - season.over(past.phase, origin)
+        ahead = season.over(grid.places(origin, horizon))
+        plain = past.values - season.over(past.places())
         made = _forecasters(past, plain, ahead, horizon)
         others = [forecaster(past.values, past, horizon) for forecaster in extra.values()]
         yield np.stack([*made, *others], axis=1)

@@ -7,12 +7,14 @@ four weeks, from rollups, each kind of question once for all series.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from monitoring_pipeline.analysis.calendars import Calendar
 from monitoring_pipeline.analysis.capacity import Limit, Reach, time_to
 from monitoring_pipeline.analysis.forecast import Forecast, forecast
 from monitoring_pipeline.analysis.limits import Limits
@@ -63,7 +65,7 @@ class Scope:
     depends_on: Mapping[str, Sequence[str]] = field(default_factory=dict)
     intervals: Mapping[str, timedelta] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
-    zone: tzinfo = UTC
+    calendar: Calendar = field(default_factory=Calendar)
     max_series: int = 20_000
 
     @property
@@ -102,13 +104,14 @@ def of_source(
     now: datetime,
     over: timedelta = _WINDOW,
     metrics: Collection[str] | None = None,
+    calendar: Calendar | None = None,
 ) -> Grid:
     """All series of one source up to the last whole step. Needs the view `samples`."""
     step = step_for(over)
     until = _floor(now, step)
     since = until - over // step * step
     points = inputs.read_steps(connection, since, until, step, source=source, metrics=metrics)
-    return _grid(points, since, step, (until - since) // step)
+    return _grid(points, since, step, (until - since) // step, calendar or Calendar())
 
 
 def reaches_of(grid: Grid, limits: Limits, only: Limit | None = None) -> list[Reach]:
@@ -125,7 +128,7 @@ def daily(connection: DuckDBPyConnection, scope: Scope, now: datetime) -> Daily:
     """
     grid = read_everything(connection, scope, now)
     failures = read_failures(connection, scope, grid.start, grid.end)
-    known = Known(scope.zone, scope.intervals, scope.depends_on)
+    known = Known(ZoneInfo(scope.calendar.zone), scope.intervals, scope.depends_on)
     middle = grid.end - _NOW_H * _HOUR
     counts = inputs.read_counts(connection, grid.start, middle, grid.end)
     counted = {source: Counted(*counts[source]) for source in counts if source in scope.component_of}
@@ -159,14 +162,15 @@ def read_everything(connection: DuckDBPyConnection, scope: Scope, now: datetime)
     until = _floor(now, _HOUR)
     since, steps = until - _WINDOW, _WINDOW // _HOUR
     tagged = inputs.read_tagged(connection, until - 2 * _HOUR)
-    plain = _grid(inputs.read_hours(connection, since, until), since, _HOUR, steps)
+    plain = _grid(inputs.read_hours(connection, since, until), since, _HOUR, steps, scope.calendar)
     rows = [row for row, key in enumerate(plain.keys) if key.source in scope.component_of and key.metric not in tagged]
     plain = plain.pick(rows)
     if not tagged:
         return plain.pick(range(min(len(rows), scope.max_series)))
-    apart = _grid(inputs.read_steps(connection, since, until, _HOUR, metrics=tagged), since, _HOUR, steps)
+    tagged_points = inputs.read_steps(connection, since, until, _HOUR, metrics=tagged)
+    apart = _grid(tagged_points, since, _HOUR, steps, scope.calendar)
     apart = apart.pick([row for row, key in enumerate(apart.keys) if key.source in scope.component_of])
-    whole = Grid(plain.keys + apart.keys, since, _HOUR, np.concatenate([plain.values, apart.values]))
+    whole = replace(plain, keys=plain.keys + apart.keys, values=np.concatenate([plain.values, apart.values]))
     return whole.pick(range(min(len(whole.keys), scope.max_series)))
 
 
@@ -191,14 +195,14 @@ def _fleet(connection: DuckDBPyConnection, scope: Scope, strange: Strangeness, p
     return build_fleet(scope.sources, grid.start, hours, changes, strange, upstream)
 
 
-def _grid(points: inputs.Points, since: datetime, step: timedelta, steps: int) -> Grid:
+def _grid(points: inputs.Points, since: datetime, step: timedelta, steps: int, calendar: Calendar) -> Grid:
     keys = tuple(SeriesKey(*series) for series in points.series)
     values = np.full((len(keys), steps), np.nan)
     place = np.asarray(points.place, dtype=np.int64)
     inside = (place >= 0) & (place < steps)
     values[np.asarray(points.number, dtype=np.int64)[inside], place[inside]] = np.asarray(points.value)[inside]
     values[~np.isfinite(values)] = np.nan
-    return Grid(keys, since, step, values)
+    return Grid(keys, since, step, values, calendar)
 
 
 def _floor(moment: datetime, step: timedelta) -> datetime:

@@ -106,12 +106,12 @@ _Pair = tuple[float, float, float]
 
 def _compare(grid: Grid, now_hours: float) -> dict[SeriesKey, _Pair]:
     steps = max(1, round(now_hours / grid.step_hours))
-    past = Grid(grid.keys, grid.start, grid.step, grid.values[:, :-steps])
+    past = grid.until(-steps)
     if past.steps < _BASELINE_DAYS * grid.per_day:
         return {}
     season = find_season(past)
-    plain = past.values - season.over(past.phase, past.steps)
-    ahead = season.over((past.phase + past.steps) % (7 * grid.per_day), steps)
+    plain = past.values - season.over(past.places())
+    ahead = season.over(grid.places(past.steps, steps))
     recent = grid.values[:, -steps:] - ahead
     level, now = middle(plain), middle(recent)
     scatter = _scatter(plain, steps)

@@ -32,7 +32,7 @@ def trends_png(grid: Grid, trends: Sequence[Trend]) -> bytes:
     """One row per series, at most a dozen, those that move first: its values without their season, and its line."""
     order = sorted(range(len(trends)), key=lambda row: -_moves(trends[row]))[:_MOST_ROWS]
     figure, axes = _figure(max(1, len(order)))
-    plain = grid.values - find_season(grid).over(grid.phase, grid.steps) if len(grid.keys) else grid.values
+    plain = grid.values - find_season(grid).over(grid.places()) if len(grid.keys) else grid.values
     times = _dates(grid.times())
     for row, at in zip(order, axes, strict=False):
         trend = trends[row]

@@ -1,7 +1,7 @@
 """What repeats: the profile of the day and, with three weeks of history, of the week.
 
-Robust and for all series at once; where a profile does not explain clearly more than it costs in
-degrees of freedom it is flat, so that noise is not taken for a season.
+By the clock on the wall, where a holiday is like a Sunday. Robust and for all series at once; where a profile does not
+explain clearly more than it costs in degrees of freedom it is flat, so that noise is not taken for a season.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitoring_pipeline.analysis.series import Floats, Grid, middle
+from monitoring_pipeline.analysis.series import Floats, Grid, Places, middle
 
 __all__ = ["Season", "find_season"]
 
@@ -25,10 +25,9 @@ class Season:
     profile: Floats
     strength: Floats
 
-    def over(self, phase: int, steps: int) -> Floats:
-        """The profile repeated over `steps` columns, the first one lying `phase` steps into the week."""
-        columns = (phase + np.arange(steps)) % self.profile.shape[1]
-        return np.asarray(self.profile[:, columns])
+    def over(self, places: Places) -> Floats:
+        """What it adds in columns that lie at these places in the week (`Grid.places`)."""
+        return np.asarray(self.profile[:, places])
 
 
 def find_season(grid: Grid) -> Season:
@@ -37,7 +36,8 @@ def find_season(grid: Grid) -> Season:
     profile, strength = np.zeros((len(grid.keys), week)), np.zeros(len(grid.keys))
     if not grid.keys or not grid.steps:
         return Season(profile, strength)
-    by_day = _folded(grid.values, grid.phase, per_day)
+    wall = grid.wall()
+    by_day = _folded(grid.values, wall, per_day)
     if by_day.shape[1] < _DAYS:
         return Season(profile, strength)
     deviation = by_day - _line(middle(by_day), per_day)
@@ -47,7 +47,9 @@ def find_season(grid: Grid) -> Season:
     daily[~worth] = 0.0
     profile += np.tile(daily, (1, 7))
     strength = np.where(worth, gain, 0.0)
-    by_week = _folded(grid.values, grid.phase, week)
+    # A holiday says nothing of its weekday.
+    of_its_day = grid.places() == wall % week
+    by_week = _folded(np.where(of_its_day, grid.values, np.nan), wall, week)
     if by_week.shape[1] > _WEEKS or (by_week.shape[1] == _WEEKS and grid.steps >= _WEEKS * week):
         _add_week(profile, strength, by_week)
     return Season(profile, strength)
@@ -66,12 +68,13 @@ def _add_week(profile: Floats, strength: Floats, by_week: Floats) -> None:
     strength[worth] = np.maximum(strength[worth], 1 - (1 - strength[worth]) * (1 - gain[worth]))
 
 
-def _folded(values: Floats, phase: int, period: int) -> Floats:
-    """(series, steps) as (series, periods, steps of a period); what the ends lack is NaN."""
-    before = phase % period
-    after = -(before + values.shape[1]) % period
-    padded = np.pad(values, ((0, 0), (before, after)), constant_values=np.nan)
-    return padded.reshape(values.shape[0], -1, period)
+def _folded(values: Floats, wall: Places, period: int) -> Floats:
+    """(series, steps) as (series, periods, steps of a period) on the wall; what the ends lack, or no clock showed, is
+    NaN. Of an hour that comes twice the second counts."""
+    first = int(wall.min()) // period
+    folded = np.full((values.shape[0], (int(wall.max()) // period - first + 1) * period), np.nan)
+    folded[:, wall - first * period] = values
+    return folded.reshape(values.shape[0], -1, period)
 
 
 def _line(levels: Floats, period: int) -> Floats:

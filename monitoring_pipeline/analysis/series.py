@@ -1,24 +1,27 @@
 """Many series on one regular grid of time: what trends, forecasts and capacity are computed of.
 
-A grid holds one row per series and one column per step; a step without values is NaN, never zero.
+A grid holds one row per series and one column per step; a step without values is NaN, never zero. Steps are of UTC;
+where in the week each lies is told by a calendar.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monitoring_pipeline.analysis.calendars import THURSDAY, Calendar
 from monitoring_pipeline.clock import to_us
 
-__all__ = ["Floats", "Grid", "SeriesKey", "false_discoveries", "mean", "middle", "normal_tail", "spread"]
+__all__ = ["Floats", "Grid", "Places", "SeriesKey", "false_discoveries", "mean", "middle", "normal_tail", "spread"]
 
 Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
 _MAD_TO_SIGMA = 1.4826
 
 
@@ -44,6 +47,7 @@ class Grid:
     start: datetime
     step: timedelta
     values: Floats
+    calendar: Calendar = field(default_factory=Calendar)
 
     def __post_init__(self) -> None:
         if timedelta(days=1) % self.step:
@@ -68,10 +72,17 @@ class Grid:
     def per_day(self) -> int:
         return timedelta(days=1) // self.step
 
-    @property
-    def phase(self) -> int:
-        """The place of the first column in the week, in steps."""
-        return to_us(self.start) // (self.step // timedelta(microseconds=1)) % (7 * self.per_day)
+    def wall(self, first: int = 0, count: int | None = None) -> Places:
+        """The columns from `first` on, all or `count`, also beyond the last: in steps since 1970 on the wall."""
+        step_us = self.step // timedelta(microseconds=1)
+        numbers = np.arange(first, self.steps if count is None else first + count, dtype=np.int64)
+        return np.asarray(self.calendar.local(to_us(self.start) + step_us * numbers) // step_us)
+
+    def places(self, first: int = 0, count: int | None = None) -> Places:
+        """The places of such columns in the week, in steps since Thursday began; a holiday's are those of a Sunday."""
+        wall = self.wall(first, count)
+        day = wall // self.per_day
+        return np.asarray((self.calendar.weekdays(day) - THURSDAY) % 7 * self.per_day + wall % self.per_day)
 
     def times(self, beyond: int = 0) -> list[datetime]:
         """The beginnings of the columns, or of so many that follow the last one."""
@@ -80,7 +91,11 @@ class Grid:
 
     def pick(self, rows: Sequence[int]) -> Grid:
         """Only these rows."""
-        return Grid(tuple(self.keys[row] for row in rows), self.start, self.step, self.values[list(rows)])
+        return replace(self, keys=tuple(self.keys[row] for row in rows), values=self.values[list(rows)])
+
+    def until(self, steps: int) -> Grid:
+        """Only the first columns, or all but so many as `steps` is negative."""
+        return replace(self, values=self.values[:, :steps])
 
 
 def middle(values: Floats, axis: int = -1) -> Floats:

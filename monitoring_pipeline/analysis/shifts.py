@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from monitoring_pipeline.analysis.calendars import DAY_US, HOUR_US, Calendar, Moments
+from monitoring_pipeline.analysis.calendars import DAY_US, HOUR_US, THURSDAY, Calendar, Moments
 from monitoring_pipeline.analysis.detection import Levels, confirm_shift
 from monitoring_pipeline.analysis.seasons import find_season
 from monitoring_pipeline.analysis.series import Floats, Grid, SeriesKey
@@ -30,7 +30,7 @@ __all__ = ["look_back", "without_season"]
 
 _RECENT, _LATER = timedelta(days=2), timedelta(hours=6)
 _FEWEST_SINCE = 24
-_WEEK_H, _THURSDAY = 24 * 7, 3
+_WEEK_H = 24 * 7
 _About: TypeAlias = tuple[str, str, str]
 
 
@@ -86,19 +86,18 @@ def without_season(times: Moments, values: Floats, until: int, calendar: Calenda
 
     `times` ascend, in microseconds. Less than three days show nothing.
     """
-    local = calendar.local(times)
-    first = int(local[0]) // HOUR_US
-    hours = local[:until] // HOUR_US - first
-    hourly = np.full(int(hours.max()) + 1, np.nan)
+    first = int(times[0]) // HOUR_US
+    hours = times[:until] // HOUR_US - first
+    hourly = np.full(int(hours[-1]) + 1, np.nan)
     bounds = np.flatnonzero(np.diff(hours, prepend=-1, append=np.inf))
     for begin, end in pairwise(bounds.tolist()):
         hourly[hours[begin]] = np.median(values[begin:end])
-    grid = Grid((SeriesKey("", ""),), from_us(first * HOUR_US), timedelta(hours=1), hourly[None, :])
-    profile = find_season(grid).profile[0]
+    grid = Grid((SeriesKey("", ""),), from_us(first * HOUR_US), timedelta(hours=1), hourly[None, :], calendar)
+    # What an hour has holds in its middle.
+    local = calendar.local(times)
     day = local // DAY_US
-    # Weeks of a season begin where time does, on a Thursday; an hour's part holds in its middle.
-    hour = (calendar.weekdays(day) - _THURSDAY) % 7 * 24 + (local - day * DAY_US) / HOUR_US - 0.5
-    return np.asarray(values - np.interp(hour, np.arange(_WEEK_H), profile, period=_WEEK_H))
+    hour = (calendar.weekdays(day) - THURSDAY) % 7 * 24 + (local - day * DAY_US) / HOUR_US - 0.5
+    return np.asarray(values - np.interp(hour, np.arange(_WEEK_H), find_season(grid).profile[0], period=_WEEK_H))
 
 
 def _about(row: StrangeRow) -> _About:

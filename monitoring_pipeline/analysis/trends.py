@@ -77,7 +77,7 @@ def find_trends(grid: Grid) -> list[Trend]:
 
 def _trends(grid: Grid) -> Iterator[Trend]:
     season = find_season(grid)
-    plain = grid.values - season.over(grid.phase, grid.steps)
+    plain = grid.values - season.over(grid.places())
     count = np.sum(~np.isnan(grid.values), axis=1)
     blocks, width = _blocks(plain)
     slope = _theil_sen(blocks)

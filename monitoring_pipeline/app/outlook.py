@@ -36,7 +36,7 @@ class Outlook:
         here = self._monitoring
         now = here.clock()
         with here.history(since=now - over - timedelta(hours=1), source=source, tables=("samples",)) as connection:
-            return of_source(connection, source, now, over, metrics)
+            return of_source(connection, source, now, over, metrics, here.scoring.calendar())
 
     def forecast_document(
         self, source: str, metric: str | None, ahead: timedelta, over: timedelta = _WINDOW
@@ -68,8 +68,6 @@ class Outlook:
     @property
     def scope(self) -> Scope:
         """What of the configuration the analysis needs."""
-        from zoneinfo import ZoneInfo
-
         from monitoring_pipeline.analysis.outlook import Scope
 
         config = self._monitoring.config
@@ -81,7 +79,7 @@ class Outlook:
             {source.id: source.component for source in config.sources},
             {source.id: float(source.criticality.weight) for source in config.sources},
             {source.id: source.depends_on for source in config.sources if source.depends_on},
-            intervals, self.limits, ZoneInfo(config.analysis.timezone), config.analysis.max_series,
+            intervals, self.limits, self._monitoring.scoring.calendar(), config.analysis.max_series,
         )  # fmt: skip
 
     def look_daily(self) -> Daily:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from bench.synthetic import daily, hourly, hours, noise
+from monitoring_pipeline.analysis.calendars import HOUR_US, Calendar
 from monitoring_pipeline.analysis.seasons import find_season
-from monitoring_pipeline.analysis.series import false_discoveries, middle
+from monitoring_pipeline.analysis.series import Grid, SeriesKey, false_discoveries, middle
 from monitoring_pipeline.analysis.trends import Direction, Trend, find_trends
+from monitoring_pipeline.clock import to_us
 
 DAYS = 28
 
@@ -96,12 +100,32 @@ def test_seasons_of_day_and_week_are_learnt_and_trends_are_none() -> None:
     grid = hourly(np.stack([10 * daily(DAYS), weekend, hours(DAYS)]) + noise(3, DAYS))
 
     season = find_season(grid)
-    week = season.over(grid.phase, 7 * 24)
+    week = season.over(grid.places(0, 7 * 24))
 
     assert np.abs(week[0] - np.tile(10 * daily(1), 7)).max() < 2
     assert week[1, 5 * 24 :].mean() - week[1, : 5 * 24].mean() > 10
     assert season.strength[2] == 0
     assert np.all(week[2] == 0)
+
+
+@pytest.mark.parametrize("began", [datetime(2026, 3, 9, tzinfo=UTC), datetime(2026, 10, 5, tzinfo=UTC)])
+def test_seasons_follow_the_wall_over_a_change_of_clocks_and_know_holidays(began: datetime) -> None:
+    """Clocks are changed in the third week; the Wednesdays of the second and the fifth are holidays."""
+    free = [(began + timedelta(days=day)).date() for day in (9, 30)]
+    calendar = Calendar.of("Europe/Berlin", free)
+    times = to_us(began) + HOUR_US * np.arange(24 * 35)
+    slot, weekday = calendar.slots(times, 24)
+    at_work = (slot >= 9) & (slot < 17) & (weekday < 5)
+    values = 100 + 50.0 * at_work + np.random.default_rng(1).normal(0, 1, len(times))
+    whole = Grid((SeriesKey("s", "m"),), began, timedelta(hours=1), values[None, :], calendar)
+    known = 24 * 28
+
+    off = whole.values - find_season(whole.until(known)).over(whole.places())
+
+    assert np.abs(off[0, known:] - np.median(off)).max() < 12  # three of four weeks say what a weekday is
+    blind = replace(whole, calendar=Calendar())
+    off = blind.values - find_season(blind.until(known)).over(blind.places())
+    assert np.abs(off[0, known:] - np.median(off)).max() > 30
 
 
 def test_the_middle_is_numpys() -> None:

@@ -34,7 +34,7 @@ def deviations(grid: Grid) -> Floats:
 
     A series that hardly ever moves has a scale of a hundredth of its level, so that it may not shout.
     """
-    plain = grid.values - find_season(grid).over(grid.phase, grid.steps)
+    plain = grid.values - find_season(grid).over(grid.places())
     center = middle(plain)[:, None]
     scale = np.maximum(spread(plain)[:, None], 0.01 * np.abs(center) + 1e-9)
     return np.asarray(np.clip((plain - center) / scale, -10, 10))

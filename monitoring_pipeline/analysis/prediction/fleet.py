@@ -64,12 +64,12 @@ def strangeness(grid: Grid) -> Strangeness:
     day, refit = grid.per_day, _REFIT_DAYS * grid.per_day
     begins = [_FIRST_DAYS * day, *range(refit, grid.steps, refit)]
     for begin, end in zip(begins, [*begins[1:], grid.steps], strict=True):
-        past = Grid(grid.keys, grid.start, grid.step, grid.values[:, :begin])
+        past = grid.until(begin)
         season = find_season(past)
-        plain = past.values - season.over(past.phase, begin)
+        plain = past.values - season.over(past.places())
         center = middle(plain)[:, None]
         scale = np.maximum(spread(plain)[:, None], 0.02 * np.abs(center) + 1e-9)
-        ahead = season.over((past.phase + begin) % (7 * day), end - begin)
+        ahead = season.over(grid.places(begin, end - begin))
         z[:, begin:end] = np.clip((grid.values[:, begin:end] - ahead - center) / scale, -20, 20)
     width = max(1, round(_WINDOW_H / grid.step_hours))
     shifted = [np.pad(z, ((0, 0), (lag, 0)), constant_values=np.nan)[:, : grid.steps] for lag in range(width)]

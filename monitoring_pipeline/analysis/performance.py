@@ -16,6 +16,7 @@ import numpy as np
 from monitoring_pipeline.analysis.metric_types import MetricType, metric_type
 from monitoring_pipeline.analysis.seasons import find_season
 from monitoring_pipeline.analysis.series import Floats, Grid, SeriesKey, middle, spread
+from monitoring_pipeline.collection.tails import beta_binomial_tail
 
 __all__ = ["Aspect", "Counted", "Performance", "aspect_of", "benchmark"]
 
@@ -23,7 +24,7 @@ _BASELINE_DAYS = 3
 _LEAST_NOW = 0.25
 _WEIGHTS = {"response_time": 0.35, "errors": 0.35, "throughput": 0.15, "resources": 0.15}
 _EASY, _FULL = 70.0, 100.0
-_TOLERATED, _ERROR_SCALE = 0.005, 0.10
+_TOLERATED, _ERROR_SCALE, _BY_CHANCE = 0.005, 0.10, 0.01
 _WORSE = 90.0
 
 
@@ -165,12 +166,14 @@ def _errors(counted: Mapping[str, Counted]) -> Measured | None:
     known = {source: each for source, each in counted.items() if each.baseline_known and each.now_known}
     if not known:
         return None
-    base = sum(each.baseline_failed for each in known.values()) / sum(each.baseline_known for each in known.values())
-    total = sum(each.now_known for each in known.values())
-    now = sum(each.now_failed for each in known.values()) / total
-    # What so few results may show by chance does not count.
-    chance = 2 * float(np.sqrt(max(base, 1 / total) * (1 - base) / total))
-    score = max(0.0, 100 * (1 - max(0.0, now - base - max(_TOLERATED, chance)) / _ERROR_SCALE))
+    failed_before = sum(each.baseline_failed for each in known.values())
+    before = sum(each.baseline_known for each in known.values())
+    failed, total = sum(each.now_failed for each in known.values()), sum(each.now_known for each in known.values())
+    base, now = failed_before / before, failed / total
+    # What so few results, or so few before them, may show by chance does not count.
+    likely = beta_binomial_tail(round(failed), round(total), 1 + before - failed_before, 1 + failed_before)
+    excess = max(0.0, now - base - _TOLERATED) if likely < _BY_CHANCE else 0.0
+    score = max(0.0, 100 * (1 - excess / _ERROR_SCALE))
     worst = max(known, key=lambda source: known[source].now_failed / known[source].now_known)
     return Measured(
         Aspect.ERRORS, 100 * base, 100 * now, now / base if base else 1.0 + now * total, score, "%", len(known), worst

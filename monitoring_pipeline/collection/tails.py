@@ -42,7 +42,7 @@ def _upward(first: int, count: int, a: float, b: float) -> float:
         ratio = (count - number) * (number + b) / ((number + 1) * (count - number - 1 + a))
         term *= ratio
         # Below one in `a` the last terms rise once more.
-        if a >= 1 and ratio < 1 and term < _EXACT * total * (1 - ratio):
+        if a >= 1 and ratio < 1 and term <= _EXACT * total * (1 - ratio):
             break
     return total
 

@@ -73,11 +73,13 @@ def test_throughput_that_halves_and_a_full_resource():
 def test_errors_count_beyond_chance():
     (worse,) = benchmark(grid(np.empty((0, 48))), {"a": "web"}, {"a": Counted(10, 10_000, 80, 1000)})
     (chance,) = benchmark(grid(np.empty((0, 48))), {"a": "web"}, {"a": Counted(100, 10_000, 14, 1000)})
+    (young,) = benchmark(grid(np.empty((0, 48))), {"a": "web"}, {"a": Counted(0, 20, 3, 100)})
 
     assert worse.score is not None
     assert worse.score < 40
     assert worse.measured[0].now == pytest.approx(8.0)
     assert chance.score == 100
+    assert young.score == 100
 
 
 def test_too_little_history_is_learning():

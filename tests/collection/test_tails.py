@@ -48,6 +48,13 @@ def _ways(number: int, count: int, a: int, b: int) -> Fraction:
     return rising
 
 
+def test_millions_are_counted_too():
+    assert beta_binomial_tail(2000, 1_440_000, 1.4e7, 2800) == 0
+    assert beta_binomial_tail(700_000, 1_440_000, 1, 1.4e7) == 1
+    likely = np.exp(stats.betabinom.logpmf(np.arange(330, 2000), 1_440_000, 2800, 1.4e7)).sum()
+    assert beta_binomial_tail(330, 1_440_000, 1.4e7, 2800) == pytest.approx(likely, rel=1e-4)
+
+
 def test_ends_are_certain_and_nonsense_is_refused():
     assert beta_binomial_tail(0, 40, 3, 1) == 1
     assert negative_binomial_below(-1, 40, 0.1) == 0

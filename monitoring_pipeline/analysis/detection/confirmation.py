@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -28,9 +27,9 @@ def confirm_shift(values: Floats, place: int) -> Levels:
     shift was called, and are still away from the old one at the end.
 
     Change points by PELT (Killick et al., JASA 2012) on up to 288 values either side, with a penalty of three times
-    the noise's variance times the logarithm of their number; the medians on both sides must differ by two standard
-    deviations of the noise. Not confirmed where fewer than 12 values are on a side. Raises ValueError when there is
-    none at all on a side.
+    the variance before times the logarithm of their number; the medians of what was before and of the latter half
+    since must differ by two standard deviations. Not confirmed where fewer than 12 values are on a side. Raises
+    ValueError when there is none at all on a side.
     """
     from ruptures import KernelCPD
 
@@ -41,21 +40,18 @@ def confirm_shift(values: Floats, place: int) -> Levels:
     unmoved = Levels(False, float(np.median(window[:middle])), float(np.median(window[middle:])))
     if min(middle, len(window) - middle) < _LEAST:
         return unmoved
-    noise = float(np.median(np.abs(np.diff(window)))) / 0.9539 or 1e-9
-    penalty = _PENALTY * noise**2 * float(np.log(len(window)))
-    # The linear kernel is the squared distance from the mean, a thousand times as fast as ruptures' own.
-    found = KernelCPD(kernel="linear", min_size=_LEAST // 2).fit(window.reshape(-1, 1)).predict(pen=penalty)
-    bounds = [0, *(int(bound) for bound in found)]
-    levels = [float(np.median(window[begin:end])) for begin, end in pairwise(bounds)]
-    # It is called when it has begun, never before.
-    near = [
-        place
-        for place, bound in enumerate(bounds[1:-1], 1)
-        if -_LEAST // 4 <= middle - bound <= max(_LEAST, _NEAR * middle)
-    ]
+    # Values that follow each other closely differ less from one to the next than they wander.
+    wandering = 1.4826 * float(np.median(np.abs(window[:middle] - unmoved.before)))
+    noise = max(float(np.median(np.abs(np.diff(window)))) / 0.9539, wandering) or 1e-9
+    # The linear kernel is the squared distance from the mean, a thousand times as fast as ruptures' own; it needs
+    # values near zero, for it subtracts squares from each other.
+    signal = ((window - unmoved.before) / noise).reshape(-1, 1)
+    fitted = KernelCPD(kernel="linear", min_size=_LEAST // 2).fit(signal)
+    found = fitted.predict(pen=_PENALTY * float(np.log(len(window))))
+    # It is called when it has begun, never before; a level that was there for a while only ends near the call as well.
+    near = [int(bound) for bound in found[:-1] if -_LEAST // 4 <= middle - bound <= max(_LEAST, _NEAR * middle)]
     if not near:
         return unmoved
-    # A level that was there for a while only ends near the call as well: what counts is what was before it began.
-    before, after = levels[near[0] - 1], levels[-1]
-    moved = max(abs(levels[place] - levels[place - 1]) for place in near)
-    return Levels(True, before, after) if min(moved, abs(after - before)) >= _SIZE * noise else unmoved
+    before = float(np.median(window[: near[0]]))
+    after = float(np.median(window[(middle + len(window)) // 2 :]))
+    return Levels(abs(after - before) >= _SIZE * noise, before, after)

@@ -11,6 +11,7 @@ def test_a_new_level_is_confirmed_where_it_was_called() -> None:
     values[200:] += 6
     found = confirm_shift(values, 206)
     assert found == (True, pytest.approx(10, abs=0.3), pytest.approx(16, abs=0.3))
+    assert confirm_shift(1e10 + values, 206).confirmed
     assert not confirm_shift(values, 60).confirmed
 
 
@@ -28,6 +29,17 @@ def test_a_level_that_went_back_is_none() -> None:
     values[200:240] += 6
     assert not confirm_shift(values, 206).confirmed
     assert confirm_shift(values[:236], 206).confirmed
+
+
+@pytest.mark.parametrize(("rho", "least"), [(0.0, 0.9), (0.9, 0.75)])
+def test_a_level_that_wanders_is_none_and_moves_all_the_same(rho: float, least: float) -> None:
+    rng = np.random.default_rng(4)
+    drawn = rng.normal(0, (1 - rho**2) ** 0.5, (60, 500))
+    for place in range(1, 500):
+        drawn[:, place] += rho * drawn[:, place - 1]
+    moved = drawn + 3.0 * (np.arange(500) >= 350)
+    assert np.mean([confirm_shift(values, 358).confirmed for values in drawn]) <= 0.05
+    assert np.mean([confirm_shift(values, 358).confirmed for values in moved]) >= least
 
 
 def test_values_that_never_vary_may_move_too() -> None:

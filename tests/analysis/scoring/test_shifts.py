@@ -66,7 +66,7 @@ def test_a_level_that_stays_is_confirmed_and_one_that_went_back_withdrawn_once(
     }  # fmt: skip
     assert (told["source-0"].confirmed, told["source-1"].confirmed) == (True, False)
     assert "; has stayed at its new level, 25" in told["source-0"].text
-    assert "; has no new level, seen with hindsight: 199" in told["source-1"].text
+    assert "; has no new level, seen with hindsight: 19" in told["source-1"].text
     assert strange_document(told["source-0"])["confirmed"] is True
 
 

@@ -9,6 +9,7 @@ side, and of a mapped file only the pages of that moment are ever loaded.
 
 from __future__ import annotations
 
+import mmap
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -80,6 +81,7 @@ SERIES = np.dtype([
 ])  # fmt: skip
 """One series. Of each stream: its loudest `today`, the mean of the logarithm of that over days (`usual`; `inverse` is
 `exp(-usual)`), and its loudest of some points, fading (`recent`)."""
+_GROWS = 4
 _HEIGHTS = {"profile": SLOTS, "week": SLOTS * DAYS, "lately": SLOTS * 2, "hour": HOURS}
 
 
@@ -103,7 +105,8 @@ def _blank() -> NDArray[Any]:
 
 
 class State:
-    """Records and tables of a bank, with room to grow: it doubles when it runs out."""
+    """Records and tables of a bank, with room to grow: four times as much when it runs out, which costs nothing before
+    it is used."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -115,10 +118,13 @@ class State:
         first, self.count = self.count, self.count + count
         have = len(self.series)
         if self.count > have:
-            room = max(self.count, 2 * have)
-            self.series = np.concatenate([self.series, np.zeros(room - have, SERIES)])
-            self.tables = Tables(*(_widened(table, room) for table in self.tables))
+            room = max(self.count, _GROWS * have)
+            series = np.empty(room, SERIES)
+            series[:have] = self.series
+            self.series, self.tables = series, Tables(*(_widened(table, room) for table in self.tables))
         self.series[first : self.count] = _blank()
+        for table in self.tables:
+            table[:, first : self.count] = np.nan
         return np.arange(first, self.count)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
@@ -150,7 +156,10 @@ class State:
 
 
 def _widened(table: Table, width: int) -> Table:
-    wider = np.full((len(table), width), np.nan, np.float32)
+    """The table with room for so many series. Pages that nobody wrote to are no memory: numpy would ask for huge ones,
+    each of which holds something of every row."""
+    room = mmap.mmap(-1, table.itemsize * len(table) * width, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    wider = np.frombuffer(room, np.float32).reshape(len(table), width)
     wider[:, : table.shape[1]] = table
     return wider
 

@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from monitoring_pipeline.analysis.scoring.machine_code import AtOnce, Code
 from monitoring_pipeline.analysis.scoring.online import Scoring
 from monitoring_pipeline.checks.judge import Judge
 
@@ -20,16 +21,21 @@ _REST = timedelta(seconds=20)
 
 
 class Scored:
-    """A `checks.judge.Judge` that scores and then lets another one judge, if there is one."""
+    """A `checks.judge.Judge` that scores and then lets another one judge, if there is one.
 
-    def __init__(self, scoring: Scoring, judge: Judge | None) -> None:
-        self._scoring, self._judge = scoring, judge
+    While the detector's code is not there samples wait; whoever judges does not.
+    """
+
+    def __init__(self, scoring: Scoring, judge: Judge | None, code: Code | None = None) -> None:
+        self._scoring, self._judge, self._code = scoring, judge, code or AtOnce()
         self._complained = False
         self._broke: datetime | None = None
 
     def load(self, sources: Collection[str] | None = None) -> None:
         """Reads what was learnt, and what the other one needs."""
-        self._scoring.load()
+        self._code.begin()
+        if self._code.is_there():
+            self._scoring.load()
         if self._judge is not None:
             self._judge.load(sources)
 
@@ -65,8 +71,9 @@ class Scored:
             return ()
 
     def rests(self, now: datetime) -> bool:
-        """Whether it broke just now: to read what was learnt again twice a second would cost checks their slots."""
-        return self._broke is not None and timedelta(0) <= now - self._broke < _REST
+        """Whether nothing is scored now. Where it broke just now: to read what was learnt again twice a second would
+        cost checks their slots."""
+        return not self._code.is_there() or (self._broke is not None and timedelta(0) <= now - self._broke < _REST)
 
     def nudge(self) -> None:
         """Passed on."""

@@ -118,14 +118,15 @@ class Monitoring:
 
     # -- checks --------------------------------------------------------------------------------------
 
-    def room(self, *, scored: bool = True) -> Room:
-        """What the checks' front door needs. Without `scored`, samples wait for the next run to be scored."""
+    def room(self, *, scored: bool = True, patient: bool = True) -> Room:
+        """What the checks' front door needs. Without `scored`, samples wait for the next run to be scored; `patient`
+        as in `ScoringDoors.judge`."""
         from monitoring_pipeline.checks.run import Room
 
         config = self.config
         judge: Judge | None = self.alerting() if config.alerting.spec.enabled else None
         if config.analysis.enabled and scored:
-            judge = self.scoring.judge(judge)
+            judge = self.scoring.judge(judge, patient=patient)
         return Room(
             self.store, config.sources, config.checks, config.execution, self.clock, config.redact,
             config.fingerprint, judge,
@@ -136,7 +137,7 @@ class Monitoring:
         from monitoring_pipeline.checks.run import serve
 
         gc.freeze()  # what is loaded stays until this process ends: do not walk it again and again
-        return _run(serve(self.room(), start, end, tell=tell))
+        return _run(serve(self.room(patient=False), start, end, tell=tell))
 
     def check_now(self, keys: Sequence[str], on_result: Callable[[Result], None] | None = None) -> list[Result]:
         """Runs checks (`source/check`) now and records them."""

@@ -18,6 +18,7 @@ from monitoring_pipeline.analysis.calendars import Calendar
 from monitoring_pipeline.analysis.isolation import Isolation
 from monitoring_pipeline.analysis.scoring import relearning
 from monitoring_pipeline.analysis.scoring.checkpoints import Checkpoints, FileCheckpoints, SharedCheckpoints
+from monitoring_pipeline.analysis.scoring.machine_code import AtOnce, Beside
 from monitoring_pipeline.analysis.scoring.online import Scoring
 from monitoring_pipeline.analysis.scoring.scorer import Scorer
 from monitoring_pipeline.app.logs import without_values
@@ -52,10 +53,13 @@ class ScoringDoors:
     def __init__(self, monitoring: Monitoring) -> None:
         self._monitoring = monitoring
 
-    def judge(self, judge: Judge | None) -> Judge:
-        """Scores before `judge` judges, for one process at work. Raises StoreError."""
+    def judge(self, judge: Judge | None, *, patient: bool = True) -> Judge:
+        """Scores before `judge` judges, for one process at work. Raises StoreError.
+
+        Who is not `patient` does not wait for the detector to be compiled: samples are scored after that.
+        """
         without_values()
-        return Scored(self.online(), judge)
+        return Scored(self.online(), judge, AtOnce() if patient else Beside())
 
     def online(self) -> Scoring:
         """What follows the log of samples. Raises StoreError."""

@@ -195,6 +195,7 @@ class Supervisor:
         self._watch = _Watch(installation.watched)
         self._ledger = Ledger(installation.directory)
         self._children: list[Child] = []
+        self._compiling: subprocess.Popen[bytes] | None = None
         self._stopping = False
 
     def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
@@ -214,6 +215,9 @@ class Supervisor:
                 self._start()
                 self._supervise(on_ready)
             finally:
+                if self._compiling is not None:
+                    self._compiling.kill()
+                    self._compiling.wait()
                 stop_groups(child.pid for child in self._children if child.pid is not None)
                 for name, handler in handlers.items():
                     signal.signal(name, handler)
@@ -237,6 +241,7 @@ class Supervisor:
         prepare_home(installation.home)
         workspace = WORKSPACE.format(socket=installation.code_socket)
         (installation.home / "workspace.yaml").write_text(workspace)
+        self._compile()
         logs = installation.directory / "logs"
         logs.mkdir(exist_ok=True)
         for program in installation.programs():
@@ -248,6 +253,14 @@ class Supervisor:
             self._ledger.write(self._children)
             if program.name == "dagster-code":
                 self._wait_for(child)
+
+    def _compile(self) -> None:
+        """Has the anomaly detector compiled beside the rest, where it is not: a short-lived process that says so."""
+        command = [sys.executable, "-m", "monitoring_pipeline.analysis.scoring.machine_code"]
+        self._compiling = subprocess.Popen(  # noqa: S603 - our own command line, no shell
+            command, cwd=checkout(), env=self._installation.environment(), stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
 
     def _wait_for(self, child: Child, timeout_s: float = 60.0) -> None:
         deadline = time.monotonic() + timeout_s
@@ -261,6 +274,8 @@ class Supervisor:
         while not self._stopping:
             for child in self._children:
                 self._look(child)
+            if self._compiling is not None and self._compiling.poll() is not None:
+                self._compiling = None
             if not announced and all(child.ready for child in self._children):
                 announced = True
                 on_ready()

@@ -19,6 +19,7 @@ NAMES = (
     "history",
     "rollups",
     "anomaly",
+    "isolation",
     "reports",
     "sla",
     "quality",

@@ -22,6 +22,7 @@ from monitoring_pipeline.analysis.scoring.roster import Name, Roster
 from monitoring_pipeline.analysis.scoring.telling import Flags, Integers
 from monitoring_pipeline.analysis.series import Floats, middle, spread
 from monitoring_pipeline.analysis.spec import AnalysisSpec
+from monitoring_pipeline.errors import MonitoringError
 from monitoring_pipeline.store.scores import Known, Points
 
 __all__ = ["Isolation", "isolation"]
@@ -73,7 +74,7 @@ def isolation(times: Moments, values: Floats, learnt: Flags, first: int, calenda
 
     A point is seen as the last sixteen values, by the series' own level and spread, and the hour on the wall. The
     forest knows points before `first` alone, of those the learnt ones, and its median and 99th percentile there are 0
-    and 1. NaN where it knows fewer than 128, or values never vary.
+    and 1. NaN where it knows fewer than 128, or values never vary. Raises MonitoringError without scikit-learn.
     """
     before, count = np.flatnonzero(learnt[:first]), len(values) - first
     if len(before) < _FEWEST + _WIDE - 1 or not count:
@@ -94,8 +95,12 @@ def _seen(values: Floats, times: Moments, calendar: Calendar) -> Floats:
 
 
 def _apart(known: Floats, seen: Floats) -> Floats:
-    from sklearn.ensemble import IsolationForest
-
+    try:
+        from sklearn.ensemble import IsolationForest
+    except ImportError as error:
+        raise MonitoringError(
+            "an isolation forest needs scikit-learn: pip install 'monitoring-pipeline[analysis]'"
+        ) from error
     forest = IsolationForest(n_estimators=100, max_samples=min(256, len(known)), random_state=0).fit(known)
     usual, rare = np.quantile(-forest.score_samples(known), (0.5, 0.99))
     return np.asarray(np.maximum(0.0, (-forest.score_samples(seen) - usual) / max(rare - usual, 1e-9)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -234,10 +235,12 @@ class ScoringDoors:
             facts["judged by the forest"] = int(np.isfinite(columns["isolation"]).sum())
         return facts
 
-    def confirm_shifts(self) -> dict[str, int]:
+    def confirm_shifts(self) -> dict[str, int | str]:
         """Looks at the new levels of the last two days with hindsight; how many were confirmed, and withdrawn."""
         from monitoring_pipeline.analysis import shifts
 
+        if find_spec("ruptures") is None:
+            return {"levels confirmed": "not looked at: pip install 'monitoring-pipeline[analysis]'"}
         now = self._monitoring.clock()
         with self._monitoring.history(since=now - _LEARNT, tables=("samples", "events")) as history:
             found = shifts.look_back(history, self.calendar(), now)

@@ -279,6 +279,8 @@ class _Loading:
         missing = [*missing_extras("check", used), *missing_extras("channel", channels)]
         if any(suite.enabled and suite.expectations for suite in knowledge.suites.values()):
             missing += missing_extra("expectations of suites need", "analysis")
+        if knowledge.analysis.isolation_forest:
+            missing += missing_extra("`analysis.isolation_forest` needs", "analysis")
         return (*none, *self.problems.warnings, *broken, *missing)
 
 

@@ -45,6 +45,7 @@ def test_baselines_are_learnt_from_history_and_days_are_scored(monitoring: Monit
         result = job.execute_in_process(instance=instance, partition_key=f"{day:%Y-%m-%d}")
     (event,) = result.get_asset_materialization_events()
     assert event.materialization.metadata["scores"].value == 24
+    assert event.materialization.metadata["levels confirmed"].value == 0
     assert "data:image/png;base64," in event.materialization.metadata["alarms per hour"].value
     run(monitoring, "history_job", instance)
     with duckdb.connect(str(monitoring.config.published), read_only=True) as connection:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
+
 from monitoring_pipeline.analysis.metric_types import MetricType
 from tests.config.conftest import Load
 
@@ -30,3 +32,12 @@ analysis:
     assert analysis.series[0].type is MetricType.COUNT
     assert [entry.fits("orders", "tcp", "rows") for entry in analysis.series] == [True, True]
     assert [entry.fits("other", "tcp", "rows") for entry in analysis.series] == [False, True]
+
+
+def test_the_isolation_forest_says_what_it_lacks(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    forest = SOURCES + "analysis: {isolation_forest: true}\n"
+    assert load(forest).warnings == ()
+    monkeypatch.setattr("monitoring_pipeline.config.extras.requires", lambda _: ['no-such-client; extra == "analysis"'])
+    assert load(SOURCES).warnings == ()
+    [lacks] = load(forest).warnings
+    assert lacks.startswith("`analysis.isolation_forest` needs something that is not installed: pip install")

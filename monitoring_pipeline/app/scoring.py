@@ -33,7 +33,7 @@ from monitoring_pipeline.store import scores
 from monitoring_pipeline.store.anomalies import CONFIRMED
 from monitoring_pipeline.store.events import insert_events
 from monitoring_pipeline.store.scores import Known, Span
-from monitoring_pipeline.store.scoring import EXCLUDED, PAUSED, RESUMED, began, is_lost, read_mark
+from monitoring_pipeline.store.scoring import EXCLUDED, PAUSED, RESUMED, began, is_lost, read_ahead, read_mark
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -263,7 +263,9 @@ class ScoringDoors:
             wanted = [known for known in scores.series_in(history) if not is_computed(known.metric)]
             pauses = scores.pauses_of(history, (PAUSED, RESUMED))
             spans = scores.excluded_spans(history, EXCLUDED) + self._critical_before(history)
-            yield history, wanted, relearning.Past(pauses, spans)
+            with self._monitoring.store.read() as connection:
+                ahead = read_ahead(connection)
+            yield history, wanted, relearning.Past(pauses, spans, ahead)
 
     def _critical_before(self, history: DuckDBPyConnection) -> list[Span]:
         """When sources were critical before samples were scored as they came: nobody noted then what was learnt."""

@@ -23,9 +23,11 @@ from monitoring_pipeline.store.states import get_meta, set_meta
 from monitoring_pipeline.store.tables import events, samples
 
 __all__ = [
+    "AHEAD",
     "EXCLUDED",
     "PAUSED",
     "RESUMED",
+    "Ahead",
     "Mark",
     "Pause",
     "began",
@@ -35,8 +37,10 @@ __all__ = [
     "note_begin",
     "note_lost",
     "pauses_after",
+    "read_ahead",
     "read_mark",
     "samples_after",
+    "set_ahead",
     "set_mark",
 ]
 
@@ -44,8 +48,11 @@ PAUSED, RESUMED = "learning_paused", "learning_resumed"
 """The kinds of events that say whether a source's samples are learnt from."""
 EXCLUDED = "learning_excluded"
 """The kind of event by which somebody said afterwards that a stretch of time is not to be learnt."""
+AHEAD = "ahead_of_clock"
+"""The kind of event that says that samples lie ahead of the clock."""
 
-_MARK, _BEGAN, _LOST = "scoring.mark", "scoring.began", "scoring.lost"
+_MARK, _BEGAN, _LOST, _AHEAD = "scoring.mark", "scoring.began", "scoring.lost", "scoring.ahead"
+_MOST_NOTES = 2000
 
 
 class Mark(NamedTuple):
@@ -53,6 +60,16 @@ class Mark(NamedTuple):
 
     id: int
     generation: int = 0
+
+
+class Ahead(NamedTuple):
+    """Of the samples with ids above `after`, up to `upto`, those later than `limit` (microseconds) are not scored; the
+    first of these moments is `least`."""
+
+    after: int
+    upto: int
+    limit: int
+    least: int
 
 
 class Pause(NamedTuple):
@@ -73,6 +90,16 @@ def read_mark(connection: Connection) -> Mark | None:
 def set_mark(connection: Connection, mark: Mark) -> None:
     """Notes how far samples were scored, in the transaction that recorded what followed."""
     set_meta(connection, _MARK, json.dumps(mark))
+
+
+def read_ahead(connection: Connection) -> list[Ahead]:
+    """Where samples lay ahead of the clock, by ids; mostly nowhere."""
+    return [Ahead(*note) for note in json.loads(get_meta(connection, _AHEAD) or "[]")]
+
+
+def set_ahead(connection: Connection, notes: Sequence[Ahead]) -> None:
+    """Notes it; the newest 2,000 are kept."""
+    set_meta(connection, _AHEAD, json.dumps(notes[-_MOST_NOTES:]))
 
 
 def began(connection: Connection) -> datetime | None:

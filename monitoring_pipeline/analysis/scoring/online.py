@@ -12,7 +12,7 @@ telling anybody. So a process may end at any point, and several may take turns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 import structlog
@@ -20,6 +20,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from monitoring_pipeline.analysis.calendars import Calendar
+from monitoring_pipeline.analysis.scoring.ahead import ahead_events, noted
 from monitoring_pipeline.analysis.scoring.checkpoints import Checkpoint, Checkpoints
 from monitoring_pipeline.analysis.scoring.scorer import Scorer
 from monitoring_pipeline.analysis.spec import AnalysisSpec
@@ -29,8 +30,9 @@ from monitoring_pipeline.store import marks
 from monitoring_pipeline.store import scoring as stored
 from monitoring_pipeline.store.events import insert_events
 from monitoring_pipeline.store.operational import OperationalStore
+from monitoring_pipeline.store.points import Row
 from monitoring_pipeline.store.results import insert_samples
-from monitoring_pipeline.store.scoring import Mark
+from monitoring_pipeline.store.scoring import Ahead, Mark
 
 __all__ = ["Scoring", "Troubled"]
 
@@ -64,6 +66,7 @@ class Scoring:
         self._followed, self._troubled = followed, troubled
         self._store_id = marks.store_id(store)
         self._scorer: Scorer | None = None
+        self._ahead: list[Ahead] = []
         self._at, self._event, self._written, self._full, self._lost = Mark(0), 0, 0, 0, False
 
     def load(self) -> None:
@@ -116,7 +119,7 @@ class Scoring:
         self._pause(connection, scorer, now)
         rows = stored.samples_after(connection, self._at.id)[:_MOST_ROWS]
         if rows:
-            found = scorer.take(rows)
+            found = scorer.take(rows, self._leave_out(connection, rows, now))
             insert_samples(connection, found.samples)
             insert_events(connection, found.events)
             self._at = Mark(rows[-1][0], self._at.generation)
@@ -189,6 +192,7 @@ class Scoring:
 
     def _replay(self, connection: Connection, scorer: Scorer, mark: Mark) -> None:
         """Takes what others scored, or we before a restart: the same samples in the same order, telling nobody."""
+        self._ahead = stored.read_ahead(connection)
         newest = stored.last_event(connection)
         pauses = stored.pauses_after(connection, self._event) if newest > self._event else []
         last = self._at.id
@@ -200,9 +204,19 @@ class Scoring:
 
     def _take_again(self, connection: Connection, scorer: Scorer, after: int, upto: int) -> int:
         while after < upto and (rows := stored.samples_after(connection, after, upto)):
-            scorer.take(rows)
+            scorer.take(rows, self._ahead)
             after = rows[-1][0]
         return max(after, upto)
+
+    def _leave_out(self, connection: Connection, rows: Sequence[Row], now: datetime) -> Sequence[Ahead]:
+        """What of new samples is ahead of the clock: notes that, and says so once a day for each source."""
+        notes = noted(self._ahead, rows, self._at.id, now)
+        if notes is None:
+            return ()
+        self._ahead = notes
+        stored.set_ahead(connection, notes)
+        insert_events(connection, ahead_events(rows, notes[-1:], now))
+        return notes[-1:]
 
     def _pause(self, connection: Connection, scorer: Scorer, now: datetime) -> None:
         """Notes whose samples are not learnt from now on, and whose are again."""

@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring_pipeline.analysis.calendars import Calendar
+from monitoring_pipeline.analysis.scoring.ahead import are_ahead
 from monitoring_pipeline.analysis.scoring.roster import Name
 from monitoring_pipeline.analysis.scoring.scorer import Scorer
 from monitoring_pipeline.analysis.scoring.telling import Flags, Integers, Portion
 from monitoring_pipeline.analysis.spec import AnalysisSpec
 from monitoring_pipeline.store.scores import Known, Points, Span
+from monitoring_pipeline.store.scoring import Ahead
 
 __all__ = ["Kept", "Past", "relearn"]
 
@@ -29,10 +31,11 @@ _SPARSE_US = 10 * 60_000_000
 @dataclass(frozen=True)
 class Past:
     """Which samples were not learnt from: by their ids where somebody noted it as they came (`pauses`: source, whether
-    it began or ended, after which sample), and by their moments (`spans`)."""
+    it began or ended, after which sample), and by their moments (`spans`). And which were not even scored (`ahead`)."""
 
     pauses: Sequence[tuple[str, bool, int]] = ()
     spans: Sequence[Span] = ()
+    ahead: Sequence[Ahead] = ()
     _pauses: dict[str, list[tuple[int, bool]]] = field(default_factory=lambda: defaultdict(list))
     _spans: dict[str, list[Span]] = field(default_factory=lambda: defaultdict(list))
 
@@ -109,6 +112,8 @@ def relearn(
     places = np.array([scorer.roster.number(Name(*known[:4]), known.unit) for known in wanted], dtype=np.int64)
     for points in history:
         numbers = places[points.series]
+        if past.ahead:
+            numbers[are_ahead(past.ahead, points.id, points.time)] = -1
         for portion in scorer.run(numbers, points.time, points.value, past.trains(wanted, points)):
             if kept is not None:
                 kept.take(portion)

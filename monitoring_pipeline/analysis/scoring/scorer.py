@@ -23,16 +23,16 @@ from numpy.typing import NDArray
 from monitoring_pipeline.analysis import detection
 from monitoring_pipeline.analysis.calendars import HOUR_US, Calendar
 from monitoring_pipeline.analysis.detection import Detector, sentence
+from monitoring_pipeline.analysis.scoring.ahead import are_ahead
 from monitoring_pipeline.analysis.scoring.roster import Name, Roster, Traits
 from monitoring_pipeline.analysis.scoring.telling import Flags, Floats, Integers, Portion, Said, Told, admit, tell
 from monitoring_pipeline.analysis.spec import AnalysisSpec
 from monitoring_pipeline.clock import format_duration, from_us
 from monitoring_pipeline.records import Event, Sample, Severity
+from monitoring_pipeline.store.points import Row
+from monitoring_pipeline.store.scoring import Ahead
 
 __all__ = ["Found", "Normal", "Scorer"]
-
-Row = tuple[int, str, str, str, str, str, int, float]
-"""id, source, check, metric, unit, tags (JSON), moment in microseconds, value."""
 
 
 @dataclass(slots=True)
@@ -81,15 +81,19 @@ class Scorer:
         self._make_room()
         self._trains[self.roster.find(source)] = not paused
 
-    def take(self, rows: Sequence[Row]) -> Found:
+    def take(self, rows: Sequence[Row], notes: Sequence[Ahead] = ()) -> Found:
         """Scores samples, in the order of their ids. What is no number, too late or not to be scored is left out, and
-        so is what is beyond 1e100: no arithmetic would come back from it."""
+        so is what `notes` say was ahead of the clock, or what is beyond 1e100: no arithmetic would come back from it.
+        """
         found = Found()
         numbers = np.fromiter(
             (self.roster.number(Name(row[1], row[2], row[3], row[5]), row[4]) for row in rows), np.int64, len(rows)
         )
         times = np.fromiter((row[6] for row in rows), np.int64, len(rows))
         values = np.fromiter((row[7] for row in rows), np.float64, len(rows))
+        if notes:
+            ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+            numbers[are_ahead(notes, ids, times)] = -1
         for portion in self.run(numbers, times, values):
             self._tell(portion, found)
         return found

@@ -22,6 +22,8 @@ from monitoring_pipeline.store.tables import events, samples
 
 T0 = datetime(2026, 3, 2, tzinfo=UTC)
 INTERVAL = timedelta(hours=1)
+LATER = T0 + timedelta(days=30)
+"""After all that is recorded."""
 Row = tuple[object, ...]
 
 

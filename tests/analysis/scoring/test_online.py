@@ -12,11 +12,12 @@ import pytest
 from sqlalchemy import Connection
 
 from monitoring_pipeline.alerting.scored import Scored
+from monitoring_pipeline.analysis.calendars import HOUR_US
 from monitoring_pipeline.analysis.spec import AnalysisSpec
 from monitoring_pipeline.records import Sample
 from monitoring_pipeline.store import scoring as stored
 from monitoring_pipeline.store.operational import OperationalStore
-from tests.analysis.scoring.samples import INTERVAL, T0, Bench, batches
+from tests.analysis.scoring.samples import INTERVAL, LATER, T0, Bench, batches
 
 DAYS = 16
 SPIKES = (24 * DAYS + 3, 24 * DAYS + 17)
@@ -31,10 +32,10 @@ def learnt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a store whose series have been scored for two weeks, and what was learnt."""
     folder = tmp_path_factory.mktemp("learnt")
     bench = Bench(OperationalStore.open(f"sqlite:///{folder / 'operational.db'}", T0), folder, AnalysisSpec())
-    score(bench, T0)  # from the first sample on: the mark of an empty log is 0
+    score(bench, LATER)  # from the first sample on: the mark of an empty log is 0
     for samples in batches(24 * DAYS):
         bench.record(samples)
-    while score(bench, T0):
+    while score(bench, LATER):
         pass
     bench.store.close()
     return folder
@@ -71,7 +72,7 @@ def score(bench: Bench, now: datetime) -> frozenset[tuple[str, str]]:
 def in_one_go(bench: Bench) -> None:
     for _, samples in two_days():
         bench.record(samples)
-    while score(bench, T0):
+    while score(bench, LATER):
         pass
 
 
@@ -100,14 +101,14 @@ def test_both_databases_score_alike(store_url: str, tmp_path: Path) -> None:
     stores = [OperationalStore.open(url, T0) for url in (store_url, f"sqlite:///{tmp_path / 'plain.db'}")]
     one, other = (Bench(store, tmp_path / name, AnalysisSpec()) for store, name in zip(stores, "ab", strict=True))
     for bench in (one, other):
-        score(bench, T0)
+        score(bench, LATER)
         for samples in batches(40):
             bench.record(samples)
             if bench is one:
-                score(bench, T0)
-        score(bench, T0)
+                score(bench, LATER)
+        score(bench, LATER)
         bench.record([Sample("source-0", "response_time_ms", T0, 1.0)])  # too late: left out
-        assert score(bench, T0) == {("source-0", "")}
+        assert score(bench, LATER) == {("source-0", "")}
     assert_same(one, other)
     for store in stores:
         store.close()
@@ -121,7 +122,7 @@ def test_scores_do_not_depend_on_how_samples_are_cut_into_pieces(benches: tuple[
             bench.record([sample])
         if hour % 5 == 0:
             score(bench, T0 + hour * INTERVAL)
-    score(bench, T0)
+    score(bench, LATER)
     assert_same(bench, other)
 
 
@@ -132,7 +133,7 @@ def test_scores_are_the_same_whatever_is_killed(benches: tuple[Bench, Bench], st
     for hour, samples in two_days():
         bench.record(samples)
         kill(bench, step, T0 + hour * INTERVAL)
-    score(bench, T0)
+    score(bench, LATER)
     assert_same(bench, other)
 
 
@@ -155,7 +156,7 @@ def test_two_processes_taking_turns_score_each_sample_once(benches: tuple[Bench,
     for hour, samples in two_days():
         bench.record(samples)
         with bench.store.write() as connection:
-            processes[hour % 7 < 3].advance(connection, T0)
+            processes[hour % 7 < 3].advance(connection, LATER)
     assert_same(bench, other)
 
 
@@ -205,6 +206,30 @@ def test_nothing_is_learnt_from_a_source_in_trouble(benches: tuple[Bench, Bench]
         row[3] for row in bench.told(T0 + since * INTERVAL) if row[:2] == ("source-0", "anomaly.response_time_ms")
     ]
     assert min(scores[: until - since]) > 1.5  # a day and a half of it are as strange as the first hour
+
+
+def test_what_is_ahead_of_the_clock_is_left_out_also_when_it_is_taken_again(benches: tuple[Bench, Bench]) -> None:
+    bench, other = benches
+    scorings = [bench.scoring(), None]  # the second process begins anew each time
+    for hour, samples in two_days():
+        now = T0 + hour * INTERVAL
+        for place, each in enumerate(benches):
+            each.record(samples)
+            if hour % 24 < 6:
+                each.record([Sample("source-1", "response_time_ms", now + 5 * INTERVAL, 900.0, "ms", "web")])
+            with each.store.write() as connection:
+                (scorings[place] or each.scoring()).advance(connection, now)
+    assert_same(bench, other)
+    since = T0 + 24 * DAYS * INTERVAL
+    told = [row for row in bench.told(since) if row[:2] == ("source-1", "anomaly.response_time_ms")]
+    assert max(row[3] for row in told) < 2
+    assert len({row[2] for row in told}) > 40  # it is scored all the while
+    (first, second) = bench.happened(stored.AHEAD)
+    assert first[0] == "source-1"
+    assert first[-1].endswith("UTC, 5h ahead of the clock: such samples are not scored")
+    assert second[2] - first[2] == 24 * HOUR_US
+    with bench.store.read() as connection:
+        assert len(stored.read_ahead(connection)) <= 4
 
 
 def test_who_reads_something_else_than_what_it_wrote_learns_anew(benches: tuple[Bench, Bench]) -> None:

@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 from monitoring_pipeline.analysis.calendars import Calendar
 from monitoring_pipeline.analysis.detection import Scored
 from monitoring_pipeline.analysis.metric_types import MetricType
+from monitoring_pipeline.analysis.scoring.relearning import Past, relearn
 from monitoring_pipeline.analysis.scoring.roster import Name, Roster
 from monitoring_pipeline.analysis.scoring.scorer import Scorer
 from monitoring_pipeline.analysis.scoring.telling import Flags, Portion, Said, Told, tell
 from monitoring_pipeline.analysis.spec import AnalysisSpec
+from monitoring_pipeline.store.scores import Known, Points
+from monitoring_pipeline.store.scoring import Ahead
 
 HOUR = 3_600_000_000
 
@@ -167,3 +170,21 @@ def test_a_calm_series_is_told_of_now_and_then(interval: int) -> None:
 def test_a_high_score_is_told_until_it_is_low_again() -> None:
     scores = [0.1, 1.5, 2.5, 0.4, 0.3]
     assert scores_told(0, [HOUR + step for step in range(5)], scores).tolist() == [True, True, True, True, False]
+
+
+def test_history_is_learnt_without_what_was_ahead_of_the_clock() -> None:
+    known = [Known("a", "b", "load", "{}", "")]
+    times, values = HOUR * np.arange(1, 72), np.sin(np.arange(1, 72.0))
+    ids = np.arange(1, 72)
+    wrong = np.insert(times, 30, times[-1]), np.insert(values, 30, 9.0)
+    learnt = [
+        relearn(AnalysisSpec(), Calendar(), known, [Points(np.zeros(len(each), np.int64), each, moments, found)], past)
+        for each, moments, found, past in (
+            (ids, times, values, Past()),
+            (np.arange(1, 73), *wrong, Past(ahead=[Ahead(30, 31, int(times[32]), int(times[-1]))])),
+            (np.arange(1, 73), *wrong, Past()),
+        )
+    ]
+    right, without, stopped = (scorer.to_arrays()["bank.series"] for scorer in learnt)
+    assert np.array_equal(right, without, equal_nan=True)
+    assert not np.array_equal(right, stopped, equal_nan=True)

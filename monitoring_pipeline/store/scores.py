@@ -41,6 +41,7 @@ __all__ = [
 
 _AT_ONCE = 500
 _MOST_POINTS = 20_000_000
+_DAY_US = 86_400_000_000
 
 
 class Known(NamedTuple):
@@ -111,9 +112,22 @@ def points_of(
         _name(history, wanted[first:end], first)
         found = history.execute(
             "SELECT series, id, epoch_us(time) AS time, value FROM samples "
-            f"JOIN named USING (source, check_id, metric, tags) WHERE time < {literal(until)} ORDER BY time::DATE, id"
+            f"JOIN named USING (source, check_id, metric, tags) WHERE time < {literal(until)}"
         ).fetchnumpy()
-        yield Points(found["series"], found["id"], found["time"], found["value"])
+        yield _by_day(Points(found["series"], found["id"], found["time"], found["value"]))
+
+
+def _by_day(points: Points) -> Points:
+    """Day by day, by their ids. DuckDB gives them in the order in which they lie, mostly that one; to have it sort them
+    would take longer than all the rest."""
+    import numpy as np
+
+    days, ids = points.time // _DAY_US, points.id
+    ahead, again = days[1:] > days[:-1], days[1:] == days[:-1]
+    if (ahead | (again & (ids[1:] > ids[:-1]))).all():
+        return points
+    order = np.lexsort((ids, days))
+    return Points(points.series[order], ids[order], points.time[order], points.value[order])
 
 
 def _portions(counts: Sequence[int], most: int) -> Iterator[tuple[int, int]]:

@@ -24,11 +24,12 @@ class Detector:
 
     `calendar` says where days begin and end and which are like Sundays. The state is plain arrays (`to_arrays`); a
     detector made from them goes on with identical scores, and it does not matter in which portions points come.
+    `most` is how many series are expected at most: so much room is taken at once when there are many.
     """
 
-    def __init__(self, calendar: Calendar | None = None) -> None:
+    def __init__(self, calendar: Calendar | None = None, most: int = 4096) -> None:
         self._calendar = calendar or Calendar()
-        self._state = State()
+        self._state = State(most)
 
     def __len__(self) -> int:
         return self._state.count

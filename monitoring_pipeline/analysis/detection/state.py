@@ -81,7 +81,7 @@ SERIES = np.dtype([
 ])  # fmt: skip
 """One series. Of each stream: its loudest `today`, the mean of the logarithm of that over days (`usual`; `inverse` is
 `exp(-usual)`), and its loudest of some points, fading (`recent`)."""
-_GROWS = 4
+_GROWS = 16
 _HEIGHTS = {"profile": SLOTS, "week": SLOTS * DAYS, "lately": SLOTS * 2, "hour": HOURS}
 
 
@@ -105,11 +105,11 @@ def _blank() -> NDArray[Any]:
 
 
 class State:
-    """Records and tables of a bank, with room to grow: four times as much when it runs out, which costs nothing before
-    it is used."""
+    """Records and tables of a bank, with room to grow: sixteen times as much when it runs out, but for no more than
+    `most` series while these are enough. Room costs nothing before it is used, and moving what is there does."""
 
-    def __init__(self) -> None:
-        self.count = 0
+    def __init__(self, most: int = 4096) -> None:
+        self.count, self._most = 0, most
         self.series = np.zeros(0, SERIES)
         self.tables = Tables(*(np.zeros((height, 0), np.float32) for height in _HEIGHTS.values()))
 
@@ -118,7 +118,7 @@ class State:
         first, self.count = self.count, self.count + count
         have = len(self.series)
         if self.count > have:
-            room = max(self.count, _GROWS * have)
+            room = max(self.count, min(_GROWS * have, self._most), have + have // 4)
             series = np.empty(room, SERIES)
             series[:have] = self.series
             self.series, self.tables = series, Tables(*(_widened(table, room) for table in self.tables))

@@ -64,7 +64,7 @@ class Scorer:
     def __init__(self, spec: AnalysisSpec, calendar: Calendar, followed: Collection[str] = ()) -> None:
         self.roster = Roster(spec)
         self._calendar, self._followed = calendar, frozenset(followed)
-        self._bank = Detector(calendar)
+        self._bank = Detector(calendar, spec.max_series)
         self._told = Told.room(0)
         self._trains = np.ones(0, dtype=bool)
         self._wanted = np.zeros(0, dtype=bool)

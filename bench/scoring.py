@@ -1,4 +1,4 @@
-"""Scoring as the product does it: a tick of all series, with and without the store, and learning weeks anew.
+"""Scoring as the product does it: a point of each series, with and without the store, and learning weeks anew.
 
 Series have a day's wave, noise and now and then a spike, and come every five minutes. A tick is one point of each:
 computed from arrays; from rows as they are read; and in a transaction of the operational store that records the points,
@@ -24,6 +24,7 @@ from bench.figures import Row, file_system, quantile_rows
 from bench.table import arguments, show
 from monitoring_pipeline.analysis.calendars import Calendar
 from monitoring_pipeline.analysis.scoring.checkpoints import FileCheckpoints
+from monitoring_pipeline.analysis.scoring.machine_code import load
 from monitoring_pipeline.analysis.scoring.online import Scoring
 from monitoring_pipeline.analysis.scoring.relearning import Past, relearn
 from monitoring_pipeline.analysis.scoring.scorer import Scorer
@@ -88,12 +89,14 @@ def _history(rng: np.random.Generator, options: argparse.Namespace) -> Points:
 def _learn(rng: np.random.Generator, options: argparse.Namespace) -> tuple[Scorer, list[Row]]:
     points = _history(rng, options)
     wanted = _known(options.series, len(points.series) // options.series)
+    load()
     began, cpu = time.perf_counter(), time.process_time()
     scorer = relearn(_spec(options), _CALENDAR, wanted, [points], Past())
     spent = time.process_time() - cpu
     arrays = scorer.to_arrays()
     return scorer, [
         (f"learning {options.days} days anew", time.perf_counter() - began, "s"),
+        ("processor time of that", spent, "s"),
         ("points per second and core, learning", len(points.series) / spent, "1/s"),
         ("what is remembered of a series", sum(array.nbytes for array in arrays.values()) / options.series / 1e3, "KB"),
     ]

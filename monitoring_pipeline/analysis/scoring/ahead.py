@@ -35,12 +35,12 @@ def are_ahead(notes: Sequence[Ahead], ids: Integers, times: Integers) -> Flags:
 
 def noted(notes: Sequence[Ahead], rows: Sequence[Row], after: int, now: datetime) -> list[Ahead] | None:
     """The notes with what is to be left out of these samples, the first with an id above `after`; None where that is
-    nothing.
+    nothing. Conclusions, as forecasts, may lie ahead: they are never scored.
 
     The last note goes on as long as what it left out is still ahead: what was scored meanwhile is not.
     """
     limit, upto = to_us(now) + _TOLERATED_US, rows[-1][0]
-    least = min((row[6] for row in rows if row[6] > limit), default=None)
+    least = min((row[6] for row in rows if row[6] > limit and not is_computed(row[3])), default=None)
     if least is None:
         return None
     if notes and notes[-1].limit <= limit < notes[-1].least:

@@ -13,7 +13,9 @@ from sqlalchemy import Connection
 
 from monitoring_pipeline.alerting.scored import Scored
 from monitoring_pipeline.analysis.calendars import HOUR_US
+from monitoring_pipeline.analysis.scoring.ahead import noted
 from monitoring_pipeline.analysis.spec import AnalysisSpec
+from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.records import Sample
 from monitoring_pipeline.store import scoring as stored
 from monitoring_pipeline.store.operational import OperationalStore
@@ -230,6 +232,14 @@ def test_what_is_ahead_of_the_clock_is_left_out_also_when_it_is_taken_again(benc
     assert second[2] - first[2] == 24 * HOUR_US
     with bench.store.read() as connection:
         assert len(stored.read_ahead(connection)) <= 4
+
+
+def test_forecasts_may_lie_ahead() -> None:
+    rows = [(1, "a", "web", metric, "", "{}", to_us(T0 + INTERVAL), 1.0) for metric in ("forecast.load", "load")]
+    assert noted([], rows[:1], 0, T0) is None
+    limit = to_us(T0) + HOUR_US // 12
+    assert noted([], rows, 0, T0) == [stored.Ahead(0, 1, limit, to_us(T0) + HOUR_US)]
+    assert noted([], rows, 0, T0 + INTERVAL) is None
 
 
 def test_who_reads_something_else_than_what_it_wrote_learns_anew(benches: tuple[Bench, Bench]) -> None:

@@ -25,6 +25,7 @@ from bench.episodes import Tally, tally, total
 from bench.figures import Row, quantile_rows
 from bench.table import arguments, show
 from monitoring_pipeline.analysis.detection import Detector, Scored, score_history
+from monitoring_pipeline.analysis.detection.combination import Trees
 
 __all__ = ["Labelled", "made_up", "main", "read", "score", "write"]
 
@@ -99,9 +100,9 @@ def read(path: Path) -> list[Labelled]:
     return found
 
 
-def score(series: list[Labelled]) -> list[Scored]:
-    """The shipped detector at default settings, all series side by side."""
-    detector = Detector()
+def score(series: list[Labelled], trees: Trees | None = None) -> list[Scored]:
+    """The shipped detector at default settings, or one with other trees."""
+    detector = Detector(trees=trees)
     index = detector.add(len(series))
     return score_history(detector, index, [each.times * 1_000_000 for each in series], [each.values for each in series])
 

@@ -9,21 +9,20 @@ fitted to labels where this runs. `bench.training` fits such constants anew.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CRITICAL", "PLAIN", "QUESTIONED", "WARNING", "Trees"]
+__all__ = ["CRITICAL", "QUESTIONED", "WARNING", "Trees"]
 
-WARNING, CRITICAL = -1.4, 0.6
+WARNING, CRITICAL = -1.3, 1.5
 """Evidence from which a point is worth a warning, and from which it is critical."""
 QUESTIONED = 0.1
 """Trees are asked about points from this loudness above the usual loudest of a day (a logarithm)."""
-PLAIN = WARNING + 0.1
-"""What sticks out plainly is just worth a warning."""
 
 
 class Trees(NamedTuple):
@@ -42,19 +41,22 @@ class Trees(NamedTuple):
     questioned: float = QUESTIONED
     warning: float = WARNING
     critical: float = CRITICAL
-    plain: float = PLAIN
 
     @classmethod
     def shipped(cls) -> Trees:
         """Those of this package."""
         return _shipped()
 
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> Trees:
+        """From lists, as `combination.json` has them."""
+        root, feature, below, otherwise = (
+            np.array(found[name], np.int32) for name in ("root", "feature", "below", "otherwise")
+        )
+        above, leaf = np.array(found["above"], np.float64), np.array(found["leaf"], np.float64)
+        return cls(root, feature, above, below, otherwise, leaf, float(found["base"]))
+
 
 @cache
 def _shipped() -> Trees:
-    found = json.loads(files(__package__).joinpath("combination.json").read_text())
-    root, feature, below, otherwise = (
-        np.array(found[name], np.int32) for name in ("root", "feature", "below", "otherwise")
-    )
-    above, leaf = np.array(found["above"], np.float64), np.array(found["leaf"], np.float64)
-    return Trees(root, feature, above, below, otherwise, leaf, float(found["base"]))
+    return Trees.of(json.loads(files(__package__).joinpath("combination.json").read_text()))

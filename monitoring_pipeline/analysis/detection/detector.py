@@ -24,11 +24,13 @@ class Detector:
 
     `calendar` says where days begin and end and which are like Sundays. The state is plain arrays (`to_arrays`); a
     detector made from them goes on with identical scores, and it does not matter in which portions points come.
-    `most` is how many series are expected at most: so much room is taken at once when there are many.
+    `most` is how many series are expected at most: so much room is taken at once when there are many. `trees` weigh
+    evidence instead of the shipped ones.
     """
 
-    def __init__(self, calendar: Calendar | None = None, most: int = 4096) -> None:
+    def __init__(self, calendar: Calendar | None = None, most: int = 4096, trees: Trees | None = None) -> None:
         self._calendar = calendar or Calendar()
+        self._trees = trees or Trees.shipped()
         self._state = State(most)
 
     def __len__(self) -> int:
@@ -103,7 +105,7 @@ class Detector:
             np.ones(len(moments), np.bool_) if trains is None else np.asarray(trains, np.bool_),
         )  # fmt: skip
         scored = Scored.room(len(moments))
-        return scored, advance(self._state.series, self._state.tables, points, Trees.shipped(), scored, heard)
+        return scored, advance(self._state.series, self._state.tables, points, self._trees, scored, heard)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """The whole state, to be written down: named arrays, views of what changes with the next update."""
@@ -112,7 +114,7 @@ class Detector:
 
     def part(self, index: NDArray[np.int64]) -> Detector:
         """A detector of its own that knows what this one does of some series, numbered from 0 on."""
-        detector = Detector(self._calendar)
+        detector = Detector(self._calendar, trees=self._trees)
         detector._state = self._state.part(index)
         return detector
 

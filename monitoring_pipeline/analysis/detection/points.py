@@ -16,7 +16,7 @@ FACTS = (
     "level", "turn", "step", "unexplained", "scale", "away", "place", "relative", "same", "lively", "age", "waited"
 )  # fmt: skip
 """What the trees may ask besides loudness: sizes in units of the series' own deviation, and how it behaves."""
-ASKED = 3 * len(VOTERS) + 2 * SIDED + len(FACTS)
+ASKED = 3 * len(VOTERS) + 4 * SIDED + len(FACTS)
 """So much trees may ask about a point: how loud each voter is above the usual loudest of a day, above the loudest of
 late, and at all; the first two again by side; facts."""
 

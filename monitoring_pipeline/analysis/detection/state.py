@@ -74,6 +74,7 @@ _FACTS: dict[str, float] = {
 }  # fmt: skip
 _LISTS: dict[str, tuple[int, float]] = {
     "today": (STREAMS, 0.0), "usual": (STREAMS, 0.0), "inverse": (STREAMS, 1.0), "recent": (STREAMS, 0.0),
+    "spread": (SIDED, 0.3), "most": (SIDED, 0.0),
     "pauses": (PAUSES, 0.0),
 }  # fmt: skip
 SERIES = np.dtype([

@@ -77,11 +77,12 @@ _LEVEL, _TURN, _STEP, _UNEXPLAINED = range(4)
 _CLIP_MEANS, _CLIP_HOLDS, _CLIP_SCALE, _CLIP_LEVEL = 20.0, 3.0, 4.0, 3.0
 _SURE_POINTS, _LEAST_POINTS, _LEAST_DAYS = 20, 20, 2
 _WEEKS_DAYS, _NEARER = 21, 0.9
+_NEAR_US = 900e6  # slots as short as this are like those beside them
 _QUIETEST = 0.05  # added to strangeness before it is compared
 _FADES = 0.94
 _USUAL_DAYS = 10
 _ORDINARY, _OPPOSITE, _LEAST = -7.0, -9.0, -6.5
-_FORGETS, _RAISE, _MOST_RAISE, _HYSTERESIS = math.log(2) / (3 * _DAY_US), 0.5, 2.0, 0.5
+_FORGETS, _RAISE, _MOST_RAISE, _HYSTERESIS = math.log(2) / (3 * _DAY_US), 0.5, 3.0, 0.7
 _LEAST_QUIET, _QUIET_US = 6.0, 1.8e9
 _FLAT_POINTS, _FLAT_TIMES, _LIVELY = 12.0, 3.0, 0.5
 _GAP_INTERVALS, _GAP_TIMES = 5.0, 2.0
@@ -151,8 +152,6 @@ def advance(series: Array, tables: Tables, points: Points, trees: Trees, scored:
                 own, asked, x, level, turn, step, unexplained, mean_x, floor, deviation, scale, away, waited,
             )  # fmt: skip
             evidence = max(_weigh(asked, trees), _LEAST)
-            if _is_plain(asked):
-                evidence = max(evidence, trees.plain)
             if count < len(heard.places):
                 heard.asked[count] = asked
                 heard.places[count] = i
@@ -249,7 +248,7 @@ def _place(own: Own, into: float) -> tuple[int, int, float]:
     beside = slot + 1 if far > 0 else slot - 1
     if beside < 0:
         beside = last
-    return slot, 0 if beside > last else beside, abs(far)
+    return slot, 0 if beside > last else beside, abs(far) if own.slot_us <= _NEAR_US else 0.0
 
 
 @compiled
@@ -268,7 +267,8 @@ def _unexplained(
     """The distance to the nearest of what was seen about this time yesterday and on such days, `least` at most."""
     last = int(own.slots) - 1
     yesterday = (day - 1) % 2 * SLOTS
-    for turn in range(-1, 2):
+    reach = 1 if own.slot_us <= _NEAR_US else 0
+    for turn in range(-reach, reach + 1):
         near = slot + turn
         near = last if near < 0 else 0 if near > last else near
         far = abs(x - tables.lately[yesterday + near, column])
@@ -320,6 +320,12 @@ def _close_day(own: Own) -> None:
         clipped = min(max(today, usual - 2.0), usual + 1.5)
         usual = today if own.days == 1 else usual + gain * (clipped - usual)
         own.usual[stream], own.inverse[stream], own.today[stream] = usual, math.exp(-usual), 0.0
+        if stream < SIDED:
+            if own.days > 1:
+                own.spread[stream] += gain * (min(abs(clipped - usual), 1.5) - own.spread[stream])
+            own.most[stream] = (
+                max(today, own.most[stream] - 0.07 * (own.most[stream] - usual)) if own.days > 1 else today
+            )
 
 
 @compiled
@@ -349,6 +355,9 @@ def _ask(own: Own, asked: Array, strange: Array, level: float, turn: float, step
         side = level if voter == _LEVEL else turn if voter == _TURN else step
         stream = (_UP if side > 0 else _DOWN) + voter
         asked[3 * voters + voter] = asked[2 * voters + voter] - own.usual[stream]
+        above = asked[2 * voters + voter]
+        asked[3 * voters + 2 * SIDED + voter] = (above - own.usual[voter]) / (own.spread[voter] + 0.1)
+        asked[3 * voters + 3 * SIDED + voter] = above - own.most[voter]
         asked[3 * voters + SIDED + voter] = asked[2 * voters + voter] - math.log(max(own.recent[stream], _QUIETEST))
 
 
@@ -358,7 +367,7 @@ def _state_facts(
     floor: float, deviation: float, scale: float, away: float, waited: float,
 ) -> None:  # fmt: skip
     """Sizes against the series' own deviation, as logarithms, and how the series behaves; see `points.FACTS`."""
-    first = 3 * len(VOTERS) + 2 * SIDED
+    first = 3 * len(VOTERS) + 4 * SIDED
     asked[first] = math.log(abs(level) / deviation + 0.01)
     asked[first + 1] = math.log(abs(turn) / deviation + 0.01)
     asked[first + 2] = math.log(abs(step) / deviation + 0.01)
@@ -371,18 +380,6 @@ def _state_facts(
     asked[first + 9] = own.lively
     asked[first + 10] = math.log(min(max(own.learnt / own.a_day, 0.01), 30.0))
     asked[first + 11] = math.log(waited + 0.01)
-
-
-@compiled
-def _is_plain(asked: Array) -> bool:
-    """Whether a point sticks out so much that no tree needs to be asked: six mean deviations, in a series that keeps
-    within five all day, and not as it was yesterday or a week ago."""
-    loud = 2 * len(VOTERS)
-    return bool(
-        asked[loud + _LEVEL] > 1.8 and asked[_LEVEL] > 0.5 and asked[loud + _LEVEL] - asked[_LEVEL] < 1.65
-        and asked[loud + _TURN] > 1.6 and asked[_TURN] > 0.3 and asked[loud + _TURN] - asked[_TURN] < 1.65
-        and asked[_UNEXPLAINED] > 0.6
-    )  # fmt: skip
 
 
 @compiled

@@ -13,6 +13,7 @@ from tests.analysis.detection.series import (
     CALM,
     SPRING,
     Series,
+    drifting,
     gauge,
     moments,
     wall_hours,
@@ -54,7 +55,9 @@ def _calm() -> Iterator[Series]:
 def _spiky() -> list[Series]:
     rng = np.random.default_rng(8)
     times = moments(_DAYS, interval=_INTERVAL, start=SPRING)
-    return [with_spikes(make(rng, times), rng, count=1, sigmas=8) for make in (gauge, _wave) for _ in range(60)]
+    return [
+        with_spikes(make(rng, times), rng, count=3, sigmas=8) for make in (gauge, _wave, drifting) for _ in range(40)
+    ]
 
 
 def _shifted() -> list[Series]:

@@ -24,7 +24,7 @@ def distance() -> Trees:
     otherwise[-1] = ~count
     loud = np.full(count, 2 * len(VOTERS) + VOTERS.index("level"), np.int32)
     root = np.zeros(1, np.int32)
-    return Trees(root, loud, np.log(steps + 0.05), below, otherwise, evidence, 0.0, questioned=-9.0, plain=-9.0)
+    return Trees(root, loud, np.log(steps + 0.05), below, otherwise, evidence, 0.0, questioned=-9.0)
 
 
 @pytest.fixture(autouse=True, scope="package")

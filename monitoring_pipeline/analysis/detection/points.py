@@ -37,11 +37,11 @@ class Points(NamedTuple):
 class Scored(NamedTuple):
     """What was made of points, an entry per point.
 
-    `score` is calibrated: 1 ordinary-high, 2 worth a warning, 3 critical; 0 to 10. `expected`, `low` and `high` are the
-    prediction and the normal range in units of the value, NaN for a value that is no number. While `learning` nothing
-    alarms. `is_alert` is true where an alarm is to be raised (once an episode, again when it becomes critical),
-    `is_critical` where a critical episode begins. `event` is one of `NONE`, `SPIKE`, `FLATLINE`, `LEVEL_SHIFT` and
-    `GAP`.
+    `score` is calibrated: 1 ordinary-high, 2 worth a warning, 3 critical; 0 to 10. What was strange echoes below 2.
+    `expected`, `low` and `high` are the prediction and the normal range in units of the value, NaN for a value that is
+    no number. While `learning` nothing alarms. `is_alert` is true where an alarm is to be raised (once an episode,
+    again when it becomes critical), `is_critical` where a critical episode begins. `event` is one of `NONE`, `SPIKE`,
+    `FLATLINE`, `LEVEL_SHIFT` and `GAP`.
     """
 
     score: Floats

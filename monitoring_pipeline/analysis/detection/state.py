@@ -61,7 +61,7 @@ _FACTS: dict[str, float] = {
     "points": 0.0, "learnt": 0.0, "day": -1.0, "slot": -1.0, "days": 0.0, "last_us": _NAN,
     # short memory
     "last": _NAN, "near": 0.0, "mean_4": 0.0, "mean_16": 0.0, "mean_64": 0.0, "unrest": 0.0, "hold_6": 0.0,
-    "hold_25": 0.0, "same": 0.0,
+    "hold_25": 0.0, "same": 0.0, "echo": 0.0,
     # long memory
     "mean": 0.0, "deviation": 0.0, "away": 0.0, "lively": 0.0, "top": 0.0, "bottom": 0.0,
     "off_by_day": 0.0, "off_by_week": 0.0,

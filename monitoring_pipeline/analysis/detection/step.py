@@ -87,7 +87,7 @@ _LEAST_QUIET, _QUIET_US = 6.0, 1.8e9
 _FLAT_POINTS, _FLAT_TIMES, _LIVELY = 12.0, 3.0, 0.5
 _GAP_INTERVALS, _GAP_TIMES = 5.0, 2.0
 _SHIFT_ALLOWED, _SHIFT_LIMIT, _SHIFT_CLIP = 1.0, 40.0, 4.0
-_BEND = 0.5
+_BEND, _ECHO_FADES, _MOST_ECHO = 0.5, 0.1, 1.9
 
 
 @compiled
@@ -161,7 +161,7 @@ def advance(series: Array, tables: Tables, points: Points, trees: Trees, scored:
             evidence = _OPPOSITE
 
         half = BAND * scale
-        scored.score[i] = _score((evidence - trees.warning) / unit) if enough else 0.0
+        scored.score[i] = _score(own, 2 + (evidence - trees.warning) / unit) if enough else 0.0
         scored.expected[i] = _back(own.transform, mean_x)
         scored.low[i], scored.high[i] = _back(own.transform, mean_x - half), _back(own.transform, mean_x + half)
         scored.learning[i] = not enough
@@ -413,10 +413,11 @@ def _climb(asked: Array, trees: Trees, node: int) -> int:
 
 
 @compiled
-def _score(units: float) -> float:
+def _score(own: Own, straight: float) -> float:
     """The score people see: 2 at the warning threshold, 3 at the critical one, 10 at most; towards 0 ever flatter, so
-    that ranks are kept."""
-    straight = 2 + units
+    that ranks are kept. What was strange echoes in the points after it, but never so that they are worth a warning."""
+    own.echo = max(straight, own.echo + _ECHO_FADES * (straight - own.echo))
+    straight = max(straight, min(own.echo, _MOST_ECHO))
     return min(straight, 10.0) if straight > _BEND else _BEND * math.exp(straight / _BEND - 1)
 
 

@@ -82,7 +82,7 @@ SERIES = np.dtype([
 ])  # fmt: skip
 """One series. Of each stream: its loudest `today`, the mean of the logarithm of that over days (`usual`; `inverse` is
 `exp(-usual)`), and its loudest of some points, fading (`recent`)."""
-_GROWS = 16
+_FEW, _MOST = 256, 1 << 16
 _HEIGHTS = {"profile": SLOTS, "week": SLOTS * DAYS, "lately": SLOTS * 2, "hour": HOURS}
 
 
@@ -106,11 +106,11 @@ def _blank() -> NDArray[Any]:
 
 
 class State:
-    """Records and tables of a bank, with room to grow: sixteen times as much when it runs out, but for no more than
-    `most` series while these are enough. Room costs nothing before it is used, and moving what is there does."""
+    """Records and tables of a bank, with room to grow: some hundreds of series get room for `most` at once. Room costs
+    nothing before it is used, and moving what is there does."""
 
     def __init__(self, most: int = 4096) -> None:
-        self.count, self._most = 0, most
+        self.count, self._most = 0, min(most, _MOST)
         self.series = np.zeros(0, SERIES)
         self.tables = Tables(*(np.zeros((height, 0), np.float32) for height in _HEIGHTS.values()))
 
@@ -119,7 +119,7 @@ class State:
         first, self.count = self.count, self.count + count
         have = len(self.series)
         if self.count > have:
-            room = max(self.count, min(_GROWS * have, self._most), have + have // 4)
+            room = max(self.count, have + have // 4, self._most if self.count > _FEW else 4 * have)
             series = np.empty(room, SERIES)
             series[:have] = self.series
             self.series, self.tables = series, Tables(*(_widened(table, room) for table in self.tables))

@@ -21,8 +21,8 @@ __all__ = ["CRITICAL", "QUESTIONED", "WARNING", "Trees"]
 
 WARNING, CRITICAL = -1.3, 1.5
 """Evidence from which a point is worth a warning, and from which it is critical."""
-QUESTIONED = 0.1
-"""Trees are asked about points from this loudness above the usual loudest of a day (a logarithm)."""
+QUESTIONED = 1.1
+"""Trees are asked about points at which a voter is so many times as loud as it usually becomes in a day."""
 
 
 class Trees(NamedTuple):

@@ -57,6 +57,7 @@ _FACTS: dict[str, float] = {
     "factor": 1.0, "direction": 0.0, "transform": 0.0, "budget": 1.0,
     # how often points come: microseconds, and what follows from it
     "interval": 0.0, "slot_us": 300e6, "slots": 288.0, "a_day": 288.0, "a_slot": 1.0, "slow": 0.03, "gain": 0.2,
+    "week_gain": 0.4, "in_3_days": 1 / 864, "in_7_days": 1 / 2016, "in_14_days": 1 / 4032, "rest": 6.0,
     # how much is known
     "points": 0.0, "learnt": 0.0, "day": -1.0, "slot": -1.0, "days": 0.0, "last_us": _NAN,
     # short memory

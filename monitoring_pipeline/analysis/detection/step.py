@@ -81,12 +81,14 @@ _NEAR_US = 900e6  # slots as short as this are like those beside them
 _QUIETEST = 0.05  # added to strangeness before it is compared
 _FADES = 0.94
 _USUAL_DAYS = 10
-_ORDINARY, _OPPOSITE, _LEAST = -7.0, -9.0, -6.5
+_ORDINARY, _OPPOSITE, _LEAST = -7.7, -9.0, -6.5
 _FORGETS, _RAISE, _MOST_RAISE, _HYSTERESIS = math.log(2) / (3 * _DAY_US), 0.5, 3.0, 0.7
+_NO_PRESSURE = 1e-3
 _LEAST_QUIET, _QUIET_US = 6.0, 1.8e9
 _FLAT_POINTS, _FLAT_TIMES, _LIVELY = 12.0, 3.0, 0.5
 _GAP_INTERVALS, _GAP_TIMES = 5.0, 2.0
 _SHIFT_ALLOWED, _SHIFT_LIMIT, _SHIFT_CLIP = 1.0, 40.0, 4.0
+_FIRST_TREES, _HOPELESS, _REST_OF_HOPELESS = 100, -4.0, -1.4
 _BEND, _ECHO_FADES, _MOST_ECHO = 0.5, 0.1, 1.9
 
 
@@ -145,7 +147,7 @@ def advance(series: Array, tables: Tables, points: Points, trees: Trees, scored:
         enough = own.learnt >= _LEAST_POINTS and own.days >= _LEAST_DAYS
         loudest = _loudest(own, strange)
         deviation = max(own.deviation, floor)
-        evidence = _ORDINARY + min(max(loudest, -3.0), trees.questioned)
+        evidence = _ORDINARY + min(loudest, trees.questioned)
         if enough and loudest > trees.questioned:
             _ask(own, asked, strange, level, turn, step)
             _state_facts(
@@ -160,12 +162,10 @@ def advance(series: Array, tables: Tables, points: Points, trees: Trees, scored:
         if own.direction * level < 0:
             evidence = _OPPOSITE
 
-        half = BAND * scale
         scored.score[i] = _score(own, 2 + (evidence - trees.warning) / unit) if enough else 0.0
-        scored.expected[i] = _back(own.transform, mean_x)
-        scored.low[i], scored.high[i] = _back(own.transform, mean_x - half), _back(own.transform, mean_x + half)
+        scored.expected[i], scored.low[i], scored.high[i] = _normal(own.transform, mean_x, BAND * scale)
         scored.learning[i] = not enough
-        begins, worsens = _judge(own, trees, evidence, enough, waited_us, interval)
+        begins, worsens = _judge(own, trees, evidence, enough, waited_us)
         scored.is_alert[i], scored.is_critical[i] = begins or worsens, worsens
 
         learns = points.trains[i] and own.interval > 0
@@ -185,7 +185,7 @@ def advance(series: Array, tables: Tables, points: Points, trees: Trees, scored:
     return count
 
 
-_DAY, _HOUR = 86_400_000_000, 3_600_000_000
+_DAY = 86_400_000_000
 
 
 @compiled
@@ -202,10 +202,19 @@ def _forward(kind: float, x: float) -> float:
 
 
 @compiled
-def _back(kind: float, x: float) -> float:
+def _normal(kind: float, expected: float, half: float) -> tuple[float, float, float]:
+    """What is expected and the ends of the normal range, in units of the value."""
     if kind == LOGARITHM:
-        return math.exp(min(x, 700.0))
-    return max((max(x, 0.0) / 2) ** 2 - 0.375, 0.0) if kind == ROOT else x
+        middle, times = math.exp(min(expected, 300.0)), math.exp(min(half, 300.0))
+        return middle, middle / times, middle * times
+    if kind == ROOT:
+        return _squared(expected), _squared(expected - half), _squared(expected + half)
+    return expected, expected - half, expected + half
+
+
+@compiled
+def _squared(x: float) -> float:
+    return max((max(x, 0.0) / 2) ** 2 - 0.375, 0.0)
 
 
 @compiled
@@ -229,7 +238,9 @@ def _set_interval(own: Own, interval_us: float) -> None:
     own.interval, own.slots, own.slot_us = interval, slots, _DAY_US / slots
     own.a_day = max(_DAY_US / interval, 1.0)
     own.a_slot = max(_DAY_US / slots / interval, 1.0)
-    own.gain = 1 - 0.8 ** (1 / own.a_slot)
+    own.gain, own.week_gain = 1 - 0.8 ** (1 / own.a_slot), 1 - 0.6 ** (1 / own.a_slot)
+    own.in_3_days, own.in_7_days, own.in_14_days = 1 / (3 * own.a_day), 1 / (7 * own.a_day), 1 / (14 * own.a_day)
+    own.rest = max(_LEAST_QUIET, math.floor(_QUIET_US / interval))
     own.slow = 1 - 0.5 ** (1 / max(24.0, 2 * _HOUR_US / interval))
 
 
@@ -290,7 +301,7 @@ _MONTHS = (DAYS - 1) * SLOTS
 @compiled
 def _weight(own: Own, hour: Array, into: float, column: int, floor: float) -> float:
     """How large deviations are in this hour, against those of the whole day."""
-    usual = hour[int(into) // _HOUR, column]
+    usual = hour[int(into / _HOUR_US), column]
     return 1.0 if math.isnan(usual) else 0.3 + 0.7 * usual / max(own.scale_level, floor)
 
 
@@ -330,12 +341,12 @@ def _close_day(own: Own) -> None:
 
 @compiled
 def _loudest(own: Own, strange: Array) -> float:
-    """The loudest voter above the usual loudest of a day, as a logarithm; of those that are quick to say so."""
+    """How many times as loud as usually in a day the loudest voter is; of those that are quick to say so."""
     most = 0.0
     for voter in range(len(strange)):
         if voter != _SLOW_MEAN and voter != _SLOW_HOLD:
             most = max(most, (strange[voter] + _QUIETEST) * own.inverse[voter])
-    return math.log(max(most, 1e-9))
+    return most
 
 
 _SLOW_MEAN, _SLOW_HOLD = VOTERS.index("mean_64"), VOTERS.index("hold_25")
@@ -384,9 +395,12 @@ def _state_facts(
 
 @compiled
 def _weigh(asked: Array, trees: Trees) -> float:
-    """The sum of the trees' leaves. Four are climbed side by side: each step waits for the one before it."""
+    """The sum of the trees' leaves. Four are climbed side by side: each step waits for the one before it. The first
+    hundred weigh most, so where those say that a point is ordinary the others are not asked."""
     total, count = trees.base, len(trees.root)
     for tree in range(0, count - 3, 4):
+        if tree == _FIRST_TREES and total < _HOPELESS:
+            return total + _REST_OF_HOPELESS
         one, two, three, four = trees.root[tree], trees.root[tree + 1], trees.root[tree + 2], trees.root[tree + 3]
         while (one & two & three & four) >= 0:  # leaves are negative
             one, two = _climb(asked, trees, one), _climb(asked, trees, two)
@@ -418,30 +432,28 @@ def _score(own: Own, straight: float) -> float:
     that ranks are kept. What was strange echoes in the points after it, but never so that they are worth a warning."""
     own.echo = max(straight, own.echo + _ECHO_FADES * (straight - own.echo))
     straight = max(straight, min(own.echo, _MOST_ECHO))
-    return min(straight, 10.0) if straight > _BEND else _BEND * math.exp(straight / _BEND - 1)
+    return min(straight, 10.0) if straight > _BEND else _BEND * _BEND / (2 * _BEND - straight)
 
 
 @compiled
-def _judge(
-    own: Own, trees: Trees, evidence: float, enough: bool, waited_us: float, interval: float
-) -> tuple[bool, bool]:
+def _judge(own: Own, trees: Trees, evidence: float, enough: bool, waited_us: float) -> tuple[bool, bool]:
     """Where an episode begins, and a critical one."""
-    kept = math.exp(-_FORGETS * waited_us)
-    rest = max(_LEAST_QUIET, math.floor(_QUIET_US / interval))
+    if own.warning_pressure > _NO_PRESSURE or own.critical_pressure > _NO_PRESSURE:
+        kept = math.exp(-_FORGETS * waited_us)
+        own.warning_pressure *= kept
+        own.critical_pressure *= kept
 
-    own.critical_pressure *= kept
     bar = trees.critical + own.critical_pressure
     worsens = enough and own.critical_on == 0 and evidence >= bar
     own.critical_quiet = own.critical_quiet + 1 if evidence < bar - _HYSTERESIS else 0.0
-    own.critical_on = 1.0 if worsens or (own.critical_on > 0 and own.critical_quiet < rest) else 0.0
+    own.critical_on = 1.0 if worsens or (own.critical_on > 0 and own.critical_quiet < own.rest) else 0.0
     if worsens:
         own.critical_pressure += min(_RAISE / own.budget, _MOST_RAISE - own.critical_pressure)
 
-    own.warning_pressure *= kept
     bar = trees.warning + own.warning_pressure
     begins = enough and own.warning_on == 0 and evidence >= bar
     own.warning_quiet = own.warning_quiet + 1 if evidence < bar - _HYSTERESIS else 0.0
-    own.warning_on = 1.0 if begins or (own.warning_on > 0 and own.warning_quiet < rest) else 0.0
+    own.warning_on = 1.0 if begins or (own.warning_on > 0 and own.warning_quiet < own.rest) else 0.0
     if begins:
         own.warning_pressure += min(_RAISE / own.budget, _MOST_RAISE - own.warning_pressure)
     return begins, worsens
@@ -481,14 +493,14 @@ def _learn_scales(
     floor: float, scale: float,
 ) -> None:  # fmt: skip
     """How far values usually are from predictions, by the hour for the level; distances are not negative."""
-    sure, gain = own.learnt > _SURE_POINTS, max(1 / own.learnt, 1 / (3 * own.a_day))
+    sure, gain = own.learnt > _SURE_POINTS, max(1 / own.learnt, own.in_3_days)
     limit = _CLIP_SCALE if sure else np.inf
     own.scale_level += gain * (min(level, limit * max(own.scale_level, floor)) - own.scale_level)
     own.scale_turn += gain * (min(turn, limit * max(own.scale_turn, floor)) - own.scale_turn)
     own.scale_step += gain * (min(step, limit * max(own.scale_step, floor)) - own.scale_step)
     far = min(unexplained, limit * max(own.scale_unexplained, floor))
     own.scale_unexplained += gain * (far - own.scale_unexplained)
-    row = int(into) // _HOUR
+    row = int(into / _HOUR_US)
     usual = hour[row, column]
     if not math.isnan(usual):
         gain = max(1 / (1 + own.learnt / 24), 24 / (5 * own.a_day))
@@ -511,7 +523,7 @@ def _learn_day(own: Own, profile: Array, slot: int, column: int, x: float, scale
 def _learn_week(
     own: Own, tables: Tables, slot: int, day: int, at: int, closes: bool, column: int, x: float, scale: float
 ) -> None:  # fmt: skip
-    limit, gain = 4 * scale + abs(own.away), 1 - (0.6 if own.a_slot == 1 else 0.6 ** (1 / own.a_slot))
+    limit, gain = 4 * scale + abs(own.away), own.week_gain
     for turn in range(2 if closes else 1):
         row = slot + (at if turn == 0 else _MONTHS)
         usual = tables.week[row, column]
@@ -525,7 +537,7 @@ def _learn_week(
 @compiled
 def _compare(own: Own, by_day: float, by_week: float, limit: float) -> None:
     """How far off the day's and the week's profile were lately."""
-    gain = 1 / (3 * own.a_day)
+    gain = own.in_3_days
     own.off_by_day += gain * (min(by_day, limit) - own.off_by_day)
     if not math.isnan(by_week):
         if own.off_by_week == 0:
@@ -536,12 +548,12 @@ def _compare(own: Own, by_day: float, by_week: float, limit: float) -> None:
 @compiled
 def _learn_range(own: Own, x: float, deviation: float) -> None:
     """Mean and deviation of a week, and the range of two, fading towards the mean."""
-    gain = max(1 / own.learnt, 1 / (7 * own.a_day))
+    gain = max(1 / own.learnt, own.in_7_days)
     far = abs(x - own.mean)
     own.deviation += gain * (min(far, 5 * deviation if own.learnt > 50 else np.inf) - own.deviation)
     if own.learnt == 1:
         own.mean = own.top = own.bottom = x
-    fades = 1 / (14 * own.a_day)
+    fades = own.in_14_days
     own.mean += gain * (x - own.mean)
     own.top = max(x, own.top - fades * (own.top - own.mean))
     own.bottom = min(x, own.bottom + fades * (own.mean - own.bottom))
@@ -553,7 +565,7 @@ def _happening(own: Own, level: float, waited: float, learns: bool, enough: bool
     """The event of a point that was followed; `waited` is in intervals."""
     found = SPIKE if alarms else NONE
     gap = waited > max(_GAP_INTERVALS, _GAP_TIMES * own.gap_top)
-    own.gap_top = max(min(waited, 100.0), own.gap_top * (1 - 1 / (14 * own.a_day)))
+    own.gap_top = max(min(waited, 100.0), own.gap_top * (1 - own.in_14_days))
     if gap:
         found = GAP
 
@@ -568,6 +580,6 @@ def _happening(own: Own, level: float, waited: float, learns: bool, enough: bool
     if own.same >= limit and own.same - 1 < limit and own.lively > _LIVELY:
         found = FLATLINE
     ended = min(own.run, limit) if own.same == 0 and learns else 0.0
-    own.same_top = max(ended, own.same_top * (1 - 1 / (14 * own.a_day)))
+    own.same_top = max(ended, own.same_top * (1 - own.in_14_days))
     own.run = own.same
     return found if enough else NONE

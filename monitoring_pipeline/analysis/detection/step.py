@@ -125,9 +125,9 @@ def advance(series: Array, tables: Tables, points: Points, trees: Trees, scored:
         slot, beside, share = _place(own, into)
         at, closes = points.weekdays[i] * SLOTS, points.closes[i]
         by_day = _between(tables.profile, slot, beside, share, column, own.mean if known else x)
-        by_week = _between(tables.week, at + slot, at + beside, share, column, np.nan)
-        if own.learnt < _WEEKS_DAYS * own.a_day:
-            by_week = np.nan
+        by_week = np.nan
+        if own.learnt >= _WEEKS_DAYS * own.a_day:
+            by_week = _between(tables.week, at + slot, at + beside, share, column, np.nan)
         predicted = by_week if own.off_by_week < _NEARER * own.off_by_day and not math.isnan(by_week) else by_day
         away = own.away
         mean_x = predicted + away

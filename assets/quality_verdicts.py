@@ -121,7 +121,7 @@ def _rows_table(rows: Sequence[Mapping[str, object]]) -> str:
 
 def _plot(suite: str, scores: Sequence[tuple[datetime, str, float | None]]) -> str:
     known = [(at, score) for at, _, score in scores if score is not None]
-    picture = series_png(f"score of {suite}", known)
+    picture = series_png(f"score of {suite}", known, most=100)
     return f"![scores](data:image/png;base64,{base64.b64encode(picture).decode()})" if picture else "too few runs"
 
 

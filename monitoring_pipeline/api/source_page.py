@@ -91,7 +91,7 @@ def _add_pictures(router: APIRouter, room: Room) -> None:
         def draw() -> bytes | None:
             found = monitoring.quality.scores(source, suite, _SCORES_DRAWN)
             values = [(at, score) for at, _, score in found if score is not None]
-            return series_png(f"quality by {suite}, 0 to 100", values)
+            return series_png(f"quality by {suite}", values, most=100)
 
         return await _picture(draw)
 

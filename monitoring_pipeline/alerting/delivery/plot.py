@@ -35,20 +35,21 @@ def series_png(
     threshold: float | None = None,
     since: datetime | None = None,
     band: Sequence[tuple[datetime, float, float]] = (),
+    most: float | None = None,
 ) -> bytes | None:
     """A PNG of 640 x 220 pixels, under 40 KB; None when there is nothing to draw or it cannot be drawn.
 
     `values` are aware times, oldest first, and numbers; what is not finite is left out. `since` is where the
-    shading of the firing time begins; `band` is what was normal: from when on, the lowest and the highest. It blocks
-    for some 100 ms, the first time for a second: call it in a thread. It raises nothing: a message is worth more than
-    its picture.
+    shading of the firing time begins; `band` is what was normal: from when on, the lowest and the highest. Of numbers
+    that go from 0 to `most`, all of that is shown. It blocks for some 100 ms, the first time for a second: call it in
+    a thread. It raises nothing: a message is worth more than its picture.
     """
     shown = _thinned([(at.astimezone(UTC), float(value)) for at, value in values if _is_drawable(value)])
     if not shown:
         return None
     try:
         with drawing:
-            return _drawn(title, shown, unit, threshold, since, band)
+            return _drawn(title, shown, unit, threshold, since, band, most)
     except Exception as error:
         log.warning("a picture of a series cannot be drawn", error=f"{type(error).__name__}: {error}")
         return None
@@ -82,7 +83,7 @@ def plain_text(text: str) -> str:
 
 def _drawn(
     title: str, values: list[tuple[datetime, float]], unit: str, threshold: float | None, since: datetime | None,
-    band: Sequence[tuple[datetime, float, float]],
+    band: Sequence[tuple[datetime, float, float]], most: float | None,
 ) -> bytes:  # fmt: skip
     from matplotlib.figure import Figure
 
@@ -102,6 +103,8 @@ def _drawn(
         axes.axvspan(begin, values[-1][0], color=_FIRING, alpha=0.5, linewidth=0)  # type: ignore[arg-type]
     if values[0][0] == values[-1][0]:
         axes.set_xlim(values[0][0] - _AROUND, values[0][0] + _AROUND)  # type: ignore[arg-type]
+    if most is not None:
+        axes.set_ylim(-0.04 * most, 1.04 * most)
     _dress(axes, plain_text(title), plain_text(unit))
     picture = io.BytesIO()
     figure.savefig(picture, format="png", metadata={"Software": None})

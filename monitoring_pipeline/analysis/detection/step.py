@@ -443,20 +443,27 @@ def _judge(own: Own, trees: Trees, evidence: float, enough: bool, waited_us: flo
         own.warning_pressure *= kept
         own.critical_pressure *= kept
 
-    bar = trees.critical + own.critical_pressure
-    worsens = enough and own.critical_on == 0 and evidence >= bar
-    own.critical_quiet = own.critical_quiet + 1 if evidence < bar - _HYSTERESIS else 0.0
-    own.critical_on = 1.0 if worsens or (own.critical_on > 0 and own.critical_quiet < own.rest) else 0.0
-    if worsens:
-        own.critical_pressure += min(_RAISE / own.budget, _MOST_RAISE - own.critical_pressure)
-
-    bar = trees.warning + own.warning_pressure
-    begins = enough and own.warning_on == 0 and evidence >= bar
-    own.warning_quiet = own.warning_quiet + 1 if evidence < bar - _HYSTERESIS else 0.0
-    own.warning_on = 1.0 if begins or (own.warning_on > 0 and own.warning_quiet < own.rest) else 0.0
-    if begins:
-        own.warning_pressure += min(_RAISE / own.budget, _MOST_RAISE - own.warning_pressure)
+    worsens, own.critical_on, own.critical_quiet, own.critical_pressure = _episode(
+        own, evidence - trees.critical, enough, own.critical_on, own.critical_quiet, own.critical_pressure
+    )
+    begins, own.warning_on, own.warning_quiet, own.warning_pressure = _episode(
+        own, evidence - trees.warning, enough, own.warning_on, own.warning_quiet, own.warning_pressure
+    )
     return begins, worsens
+
+
+@compiled
+def _episode(
+    own: Own, above: float, enough: bool, on: float, quiet: float, pressure: float
+) -> tuple[bool, float, float, float]:  # fmt: skip
+    """Whether an episode begins where the evidence is so far above a threshold; whether one is on, for how many points
+    it has been quiet, and by how much the threshold is raised from now on."""
+    begins = enough and on == 0 and above >= pressure
+    quiet = quiet + 1 if above < pressure - _HYSTERESIS else 0.0
+    on = 1.0 if begins or (on > 0 and quiet < own.rest) else 0.0
+    if begins:
+        pressure += min(_RAISE / own.budget, _MOST_RAISE - pressure)
+    return begins, on, quiet, pressure
 
 
 @compiled

@@ -63,10 +63,7 @@ class DayRow(NamedTuple):
     computed: datetime
 
 
-_COLUMNS = (
-    'objective, scope, subject, day, start, "end", unit, good, bad, unknown, excluded, '
-    "m_good, m_bad, m_unknown, m_excluded, fingerprint, ledger, gap, computed"
-)
+_COLUMNS = ", ".join(f'"{name}"' for name in DayRow._fields)
 
 
 class Wanted(NamedTuple):
@@ -107,10 +104,10 @@ def read_days(
     if not _has_days(connection):
         return []
     only = "true" if objectives is None else f"objective IN ({', '.join(map(literal, objectives)) or 'NULL'})"
+    columns = ", ".join(f'epoch_us("{name}")' if name in _MOMENTS else f'"{name}"' for name in DayRow._fields)
     rows = connection.execute(
         f"""
-        SELECT objective, scope, subject, day, epoch_us(start), epoch_us("end"), unit, good, bad, unknown, excluded,
-               m_good, m_bad, m_unknown, m_excluded, fingerprint, ledger, gap, epoch_us(computed)
+        SELECT {columns}
         FROM warehouse.sla_days
         WHERE start >= {literal(start)} AND "end" <= {literal(end)} AND {only}
         ORDER BY sla_days.start, objective, subject

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from monitoring_pipeline.analysis.calendars import DAY_US, Calendar, distinct
 from monitoring_pipeline.analysis.detection.combination import Trees
 from monitoring_pipeline.analysis.detection.points import Heard, Points, Scored
-from monitoring_pipeline.analysis.detection.state import Floats, State
+from monitoring_pipeline.analysis.detection.state import LOGARITHM, ROOT, Floats, State
 from monitoring_pipeline.analysis.metric_types import MetricType
 
 __all__ = ["Detector", "Direction", "Scored"]
@@ -130,5 +130,4 @@ class Detector:
 
 
 _UNHEARD = Heard.room(0)
-_TRANSFORMS = {MetricType.LATENCY: 1.0, MetricType.FRESHNESS: 1.0, MetricType.COUNT: 2.0}
-"""The scales on which values are learnt, see `step`: logarithm and root."""
+_TRANSFORMS = {MetricType.LATENCY: LOGARITHM, MetricType.FRESHNESS: LOGARITHM, MetricType.COUNT: ROOT}

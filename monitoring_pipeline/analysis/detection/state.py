@@ -21,8 +21,10 @@ __all__ = [
     "GAP",
     "HOURS",
     "LEVEL_SHIFT",
+    "LOGARITHM",
     "NONE",
     "PAUSES",
+    "ROOT",
     "SERIES",
     "SIDED",
     "SLOTS",
@@ -42,6 +44,8 @@ SLOTS, HOURS, DAYS = 288, 24, 8
 """Slots and hours of a day; days that are told apart: seven of the week, and the one on which a month is closed."""
 NONE, SPIKE, FLATLINE, LEVEL_SHIFT, GAP = range(5)
 """The events of a point; see `step`."""
+LOGARITHM, ROOT = 1.0, 2.0
+"""Scales on which values of some series are learnt."""
 VOTERS = ("level", "turn", "step", "unexplained", "mean_4", "mean_16", "mean_64", "unrest", "hold_6", "hold_25")
 """What is looked at in every point, as strangeness without a unit; see `step`."""
 SIDED = 3

@@ -43,6 +43,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitoring_pipeline.analysis.calendars import DAY_US, HOUR_US
 from monitoring_pipeline.analysis.detection.combination import Trees
 from monitoring_pipeline.analysis.detection.compiled import compiled
 from monitoring_pipeline.analysis.detection.points import ASKED, Heard, Points, Scored
@@ -51,8 +52,10 @@ from monitoring_pipeline.analysis.detection.state import (
     FLATLINE,
     GAP,
     LEVEL_SHIFT,
+    LOGARITHM,
     NONE,
     PAUSES,
+    ROOT,
     SIDED,
     SLOTS,
     SPIKE,
@@ -67,12 +70,8 @@ Array = NDArray[Any]
 Own = Any
 """A record of `state.SERIES`: mypy does not know its fields."""
 
-LOGARITHM, ROOT = 1.0, 2.0
-"""Scales on which values are learnt, see `Detector.add`."""
-BAND = 3.5
-"""The normal range, either side of what is expected, in mean absolute deviations."""
-
-_DAY_US, _HOUR_US, _MINUTE_US = 86_400e6, 3.6e9, 60e6
+_BAND = 3.5  # the normal range, either side of what is expected, in mean absolute deviations
+_MINUTE_US = 60e6
 _LEVEL, _TURN, _STEP, _UNEXPLAINED = range(4)
 _CLIP_MEANS, _CLIP_HOLDS, _CLIP_SCALE, _CLIP_LEVEL = 20.0, 3.0, 4.0, 3.0
 _SURE_POINTS, _LEAST_POINTS, _LEAST_DAYS = 20, 20, 2
@@ -82,7 +81,7 @@ _QUIETEST = 0.05  # added to strangeness before it is compared
 _FADES = 0.94
 _USUAL_DAYS = 10
 _ORDINARY, _OPPOSITE, _LEAST = -7.7, -9.0, -6.5
-_FORGETS, _RAISE, _MOST_RAISE, _HYSTERESIS = math.log(2) / (3 * _DAY_US), 0.5, 3.0, 0.7
+_FORGETS, _RAISE, _MOST_RAISE, _HYSTERESIS = math.log(2) / (3 * DAY_US), 0.5, 3.0, 0.7
 _NO_PRESSURE = 1e-3
 _LEAST_QUIET, _QUIET_US = 6.0, 1.8e9
 _FLAT_POINTS, _FLAT_TIMES, _LIVELY = 12.0, 3.0, 0.5
@@ -114,8 +113,8 @@ def advance(series: Array, tables: Tables, points: Points, trees: Trees, scored:
         own = series[column]
         x = _forward(own.transform, value)
         _take_interval(own, time)
-        day = points.local[i] // _DAY
-        into = float(points.local[i] - day * _DAY)
+        day = points.local[i] // DAY_US
+        into = float(points.local[i] - day * DAY_US)
         known = own.points > 0
         waited_us = time - own.last_us if known else 0.0
         interval = max(own.interval, 1.0)
@@ -163,7 +162,7 @@ def advance(series: Array, tables: Tables, points: Points, trees: Trees, scored:
             evidence = _OPPOSITE
 
         scored.score[i] = _score(own, 2 + (evidence - trees.warning) / unit) if enough else 0.0
-        scored.expected[i], scored.low[i], scored.high[i] = _normal(own.transform, mean_x, BAND * scale)
+        scored.expected[i], scored.low[i], scored.high[i] = _normal(own.transform, mean_x, _BAND * scale)
         scored.learning[i] = not enough
         begins, worsens = _judge(own, trees, evidence, enough, waited_us)
         scored.is_alert[i], scored.is_critical[i] = begins or worsens, worsens
@@ -183,9 +182,6 @@ def advance(series: Array, tables: Tables, points: Points, trees: Trees, scored:
         scored.event[i] = _happening(own, level / scale, waited, learns, enough, begins or worsens)
         own.day, own.slot = day, slot
     return count
-
-
-_DAY = 86_400_000_000
 
 
 @compiled
@@ -233,15 +229,15 @@ def _set_interval(own: Own, interval_us: float) -> None:
     """Fixes what follows from the interval: how many slots a day has (of five minutes, fewer where points are rarer),
     and how slowly to forget."""
     interval = max(interval_us, 1.0)
-    slot = max(_DAY_US / SLOTS, min(interval, _DAY_US))
-    slots = max(math.floor(_DAY_US / slot), 1.0)
-    own.interval, own.slots, own.slot_us = interval, slots, _DAY_US / slots
-    own.a_day = max(_DAY_US / interval, 1.0)
-    own.a_slot = max(_DAY_US / slots / interval, 1.0)
+    slot = max(DAY_US / SLOTS, min(interval, DAY_US))
+    slots = max(math.floor(DAY_US / slot), 1.0)
+    own.interval, own.slots, own.slot_us = interval, slots, DAY_US / slots
+    own.a_day = max(DAY_US / interval, 1.0)
+    own.a_slot = max(DAY_US / slots / interval, 1.0)
     own.gain, own.week_gain = 1 - 0.8 ** (1 / own.a_slot), 1 - 0.6 ** (1 / own.a_slot)
     own.in_3_days, own.in_7_days, own.in_14_days = 1 / (3 * own.a_day), 1 / (7 * own.a_day), 1 / (14 * own.a_day)
     own.rest = max(_LEAST_QUIET, math.floor(_QUIET_US / interval))
-    own.slow = 1 - 0.5 ** (1 / max(24.0, 2 * _HOUR_US / interval))
+    own.slow = 1 - 0.5 ** (1 / max(24.0, 2 * HOUR_US / interval))
 
 
 @compiled
@@ -301,7 +297,7 @@ _MONTHS = (DAYS - 1) * SLOTS
 @compiled
 def _weight(own: Own, hour: Array, into: float, column: int, floor: float) -> float:
     """How large deviations are in this hour, against those of the whole day."""
-    usual = hour[int(into / _HOUR_US), column]
+    usual = hour[int(into / HOUR_US), column]
     return 1.0 if math.isnan(usual) else 0.3 + 0.7 * usual / max(own.scale_level, floor)
 
 
@@ -507,7 +503,7 @@ def _learn_scales(
     own.scale_step += gain * (min(step, limit * max(own.scale_step, floor)) - own.scale_step)
     far = min(unexplained, limit * max(own.scale_unexplained, floor))
     own.scale_unexplained += gain * (far - own.scale_unexplained)
-    row = int(into / _HOUR_US)
+    row = int(into / HOUR_US)
     usual = hour[row, column]
     if not math.isnan(usual):
         gain = max(1 / (1 + own.learnt / 24), 24 / (5 * own.a_day))

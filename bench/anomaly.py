@@ -27,7 +27,7 @@ from bench.table import arguments, show
 from monitoring_pipeline.analysis.detection import Detector, Scored, score_history
 from monitoring_pipeline.analysis.detection.combination import Trees
 
-__all__ = ["Labelled", "made_up", "main", "read", "score", "write"]
+__all__ = ["Labelled", "main", "read", "score", "waves", "write"]
 
 _SERIES, _DAYS, _TICKS = 5000, 28, 400
 _STEP_US, _START_US = 300_000_000, 1_767_571_200_000_000
@@ -53,7 +53,7 @@ def main() -> None:
     """Runs the benchmark."""
     options = _options()
     rows: list[Row] = []
-    series = read(options.labels) if options.labels else made_up(options.quick)
+    series = read(options.labels) if options.labels else waves(options.quick)
     began = time.perf_counter()
     scored = score(series)
     took = time.perf_counter() - began
@@ -162,7 +162,7 @@ def _speed(quick: bool) -> list[Row]:
     ]
 
 
-def made_up(quick: bool) -> list[Labelled]:
+def waves(quick: bool) -> list[Labelled]:
     """Waves of a day with noise, of three families of events: spikes, levels that move for an hour, silence."""
     rng, found = np.random.default_rng(1), []
     times = _START_US // 1_000_000 + 300 * np.arange((10 if quick else 28) * 288)

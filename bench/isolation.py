@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from bench.anomaly import Labelled, made_up, read, score
+from bench.anomaly import Labelled, read, score, waves
 from bench.episodes import LEARNING
 from bench.figures import Row
 from bench.table import arguments, show
@@ -37,7 +37,7 @@ Precisions = tuple[float, float, float, float]
 def main() -> None:
     """Runs the benchmark."""
     options = _options()
-    series = read(options.labels) if options.labels else made_up(options.quick)
+    series = read(options.labels) if options.labels else waves(options.quick)
     began = time.process_time()
     judged = [_forest(each, 2 if options.quick else options.days) for each in series]
     took = time.process_time() - began

@@ -25,8 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.anomaly import Labelled, read, score
-from bench.anomaly import made_up as waves
+from bench.anomaly import Labelled, read, score, waves
 from bench.episodes import tally, total, zones
 from bench.figures import Row
 from bench.madeup import made_up

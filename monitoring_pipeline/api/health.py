@@ -18,8 +18,7 @@ from monitoring_pipeline.api.answers import (
     source_health,
 )
 from monitoring_pipeline.api.room import STORE_ERRORS, Room, answer, failures, store_problem
-from monitoring_pipeline.app import Monitoring
-from monitoring_pipeline.errors import NotFound, StoreError
+from monitoring_pipeline.errors import NotFound
 
 __all__ = ["routes"]
 
@@ -88,18 +87,11 @@ def _add_own_state(router: APIRouter, room: Room) -> None:
 
 
 async def _reasons(room: Room) -> list[str]:
+    monitoring = room.monitoring
     try:
-        await asyncio.wait_for(asyncio.to_thread(_try_store, room.monitoring), _READY_S)
+        await asyncio.wait_for(asyncio.to_thread(monitoring.store.migrate, monitoring.clock()), _READY_S)
     except TimeoutError:
         return [f"the operational store did not answer within {_READY_S:.0f} s"]
     except STORE_ERRORS as error:
-        return [store_problem(room.monitoring, error)]
+        return [store_problem(monitoring, error)]
     return []
-
-
-def _try_store(monitoring: Monitoring) -> None:
-    store = monitoring.store
-    # An open connection to a deleted file goes on working, and keeps nothing.
-    if store.sqlite_path is not None and not store.sqlite_path.exists():
-        raise StoreError(f"the file {store.sqlite_path} is gone")
-    store.migrate(monitoring.clock())

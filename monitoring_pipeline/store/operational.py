@@ -7,6 +7,7 @@ are serialised on both databases, so ids of append-only tables grow in commit or
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -129,7 +130,44 @@ def _engine(url: Any) -> Engine:
     engine = create_engine(url, connect_args={"timeout": _BUSY_MS / 1000, "check_same_thread": False})
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
+    if url.database:
+        file = _File(Path(url.database).absolute())
+        event.listen(engine, "connect", file.remember)
+        event.listen(engine, "do_connect", file.check)
+        event.listen(engine, "checkout", file.check)
     return engine
+
+
+class _File:
+    """The file of a SQLite store, by its device and inode since the first connection to it.
+
+    A connection to a deleted file goes on working and keeps nothing, and the next one would make an
+    empty store in its place: both are refused, as errors of the database.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: tuple[int, int] | None = None
+
+    def remember(self, *_: Any) -> None:
+        if self._known is None:
+            self._known = self._found()
+
+    def check(self, *_: Any) -> None:
+        if self._known is None:
+            return
+        found = self._found()
+        if found is None:
+            raise sqlite3.OperationalError(f"the file {self._path} is gone")
+        if found != self._known:
+            raise sqlite3.OperationalError(f"the file {self._path} was replaced by another: restart what uses it")
+
+    def _found(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
 
 def _on_connect(connection: Any, record: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, inspect, select, text
+from sqlalchemy.exc import OperationalError
 
 from monitoring_pipeline.errors import StoreError
 from monitoring_pipeline.store import states
@@ -160,3 +162,37 @@ def test_sqlite_survives_a_power_cut(tmp_path: Path) -> None:
     plain = create_engine(f"sqlite:///{tmp_path / 'new' / 'operational.db'}")
     assert "results" in inspect(plain).get_table_names()
     plain.dispose()
+
+
+def test_a_store_whose_file_was_deleted_takes_nothing_and_makes_no_empty_one(tmp_path: Path) -> None:
+    path = tmp_path / "operational.db"
+    store = OperationalStore.open(f"sqlite:///{path}", NOW)
+    with store.write() as connection:
+        connection.execute(meta.insert().values(key="before", value="kept"))
+    with store.read():  # so that one connection is open and one, in the pool, was
+        path.unlink()
+        for use in (store.read, store.write):
+            with pytest.raises(OperationalError, match="is gone"), use():
+                pass
+    with pytest.raises(OperationalError, match="is gone"), store.read():
+        pass
+    assert not path.exists()
+    store.close()
+
+
+def test_a_store_whose_file_was_replaced_says_so_until_it_is_opened_anew(tmp_path: Path) -> None:
+    path = tmp_path / "operational.db"
+    url = f"sqlite:///{path}"
+    store = OperationalStore.open(url, NOW)
+    backup = tmp_path / "backup.db"
+    with sqlite3.connect(path) as source, sqlite3.connect(backup) as copy:
+        source.backup(copy)
+    backup.rename(path)
+    with pytest.raises(OperationalError, match="was replaced by another: restart"), store.write():
+        pass
+    store.close()
+    anew = OperationalStore.open(url, NOW)
+    with anew.write() as connection:
+        connection.execute(meta.insert().values(key="after", value="kept"))
+    assert anew.version() == MIGRATIONS[-1].version
+    anew.close()

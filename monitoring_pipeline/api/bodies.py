@@ -131,7 +131,8 @@ async def read(request: Request, model: type[ModelT], most: int = _MOST_BYTES) -
 
 
 def _fields(body: bytes, content_type: str) -> dict[str, Any]:
-    if content_type.partition(";")[0].strip().lower() == _FORM:
+    # curl -d calls whatever it sends a form.
+    if content_type.partition(";")[0].strip().lower() == _FORM and not body.lstrip().startswith(b"{"):
         return {name: values[-1] for name, values in parse_qs(body.decode(errors="replace")).items()}
     found = json.loads(body) if body.strip() else {}
     if isinstance(found, dict):

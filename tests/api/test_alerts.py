@@ -274,6 +274,15 @@ def test_acknowledging_unacknowledging_resolving_noting(shop: Installation, clie
     assert audit[2].detail == {"text": "thedisk"}
 
 
+def test_json_is_read_though_curl_calls_it_a_form(shop: Installation, client: Client) -> None:
+    alert = fire(shop)
+    body = b' {"by": "ana", "until": "2999-01-01T00:00:00Z"}'
+    done = client(f"/alerts/{alert.id}/acknowledge", "POST", body, FORM).json()
+    assert done["alert"]["acknowledged"] | {"note": ""} == {
+        "by": "ana", "until": "2999-01-01T00:00:00Z", "note": "", "at": done["alert"]["acknowledged"]["at"],
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("body", "code", "told"),
     [

@@ -46,7 +46,8 @@ def console(*, stderr: bool = False) -> Console:
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
-    return Console(stderr=stderr, width=width, highlight=False, emoji=False)
+    # Names of metrics come from columns of tables, and may be called "[/]".
+    return Console(stderr=stderr, width=width, highlight=False, emoji=False, markup=False)
 
 
 def notes() -> Console:

@@ -55,6 +55,17 @@ def test_suites_run_and_are_shown(run: Busta) -> None:
     assert "email" in run("quality", "show", "exports").stdout
 
 
+def test_names_are_no_markup_and_scores_of_a_part_are_marked(suites: Path, run: Busta) -> None:
+    expectation = """    expectations:
+      - {type: expect_table_column_count_to_equal, value: 3}
+      - {type: expect_column_values_to_be_unique, column: nothing}
+"""
+    suites.write_text(suites.read_text().replace("  nightly:\n", expectation + "  nightly:\n", 1))
+    (suites.parent / "orders.csv").write_text("[/],[bold]\n1,2\n2,3\n")
+    assert "orders  0 (incomplete)" in run("quality", "run", "orders").stdout
+    assert "[bold]" in run("quality", "show", "orders").stdout
+
+
 @pytest.mark.usefixtures("suites")
 def test_documents(run: Busta) -> None:
     before = document(run("quality", "show", "orders", "--json"))

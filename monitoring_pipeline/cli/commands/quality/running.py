@@ -66,7 +66,8 @@ def _tell(console: Console, run: QualityRun) -> None:
     from monitoring_pipeline.cli.output import status_text
     from monitoring_pipeline.cli.quality_tables import figures, shown_score
 
-    line = Text.assemble(status_text(run.status), "  ", (run.suite, "bold"), f"  {shown_score(run.score)}")
+    line = Text.assemble(status_text(run.status), "  ", (run.suite, "bold"))
+    line.append(f"  {shown_score(run.score, incomplete=run.incomplete)}")
     line.append(f"  {figures(run)}", style="dim")
     for finding in run.findings:
         if finding["status"] != "healthy":

@@ -51,7 +51,7 @@ def show(name: str | None, *, as_json: bool) -> int:
 
 
 def _found(monitoring: Monitoring, name: str | None) -> Sequence[SourceQuality]:
-    """All sources with suites; one; or one reduced to a suite. Raises NotFound."""
+    """All sources with suites; one; or those with a suite of this name, reduced to it. Raises NotFound."""
     from dataclasses import replace
 
     from monitoring_pipeline.errors import NotFound
@@ -64,8 +64,7 @@ def _found(monitoring: Monitoring, name: str | None) -> Sequence[SourceQuality]:
     views = [view for view in monitoring.quality.views() if view.suite == name]
     if not views:
         raise NotFound("source or suite", name, [*sources, *(view.suite for view in monitoring.quality.views())])
-    whole = monitoring.quality.of_source(views[0].source)
-    return [replace(whole, suites=tuple(views))]
+    return [replace(monitoring.quality.of_source(view.source), suites=(view,)) for view in views]
 
 
 def _print_each(views: Sequence[SuiteView], trends: Sequence[Sequence[tuple[datetime, str, float | None]]]) -> None:

@@ -119,7 +119,7 @@ class Quality:
         now = self._monitoring.clock()
         found = redacted(examined(Examination(), measurement, masked), self._monitoring.config.redact)
         before = self._reported(source, suite, key) if key else None
-        look = Look(suite, source, now, now, judged(found, spec), spec.dimension_weights, key)
+        look = Look(suite, source, now, now, judged(found, spec), spec.dimension_weights, key, reported=True)
         return before or self._record(look)
 
     def _reported(self, source: str, suite: str, key: str) -> QualityRun | None:
@@ -145,7 +145,7 @@ class Quality:
         from monitoring_pipeline.store.quality import run_by_key
 
         suites = self._monitoring.config.suites
-        siblings = {name: each for name, each in suites.items() if each.source == looked.source and each.enabled}
+        siblings = {name: each for name, each in suites.items() if each.source == looked.source}
         kept: list[QualityRun] = []
 
         def facts(connection: Connection) -> Sequence[Sample]:

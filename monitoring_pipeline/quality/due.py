@@ -13,7 +13,11 @@ from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.deadlines import last_due
 from monitoring_pipeline.quality.spec import SuiteSpec
 
-__all__ = ["is_due", "is_overdue"]
+__all__ = ["REPORT_HOLDS", "is_due", "is_overdue"]
+
+REPORT_HOLDS = timedelta(hours=36)
+"""How long a report of a suite that is configured nowhere counts: what a day brings is not forgotten over a late night.
+"""
 
 _MISSED = 2
 _GRACE = timedelta(minutes=10)

@@ -27,6 +27,8 @@ from monitoring_pipeline.records import Severity
 
 __all__ = ["Order", "examine"]
 
+_AHEAD = timedelta(minutes=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -60,7 +62,8 @@ def _words(error: Exception, suite: SuiteSpec) -> str:
     """What an error says; where columns are masked only when it cannot have quoted the data."""
     if suite.masked and not is_harmless(error):
         return f"it could not be looked at: {type(error).__name__} (its words are not told, a column is masked)"
-    return " ".join(str(error).split())[:500] or type(error).__name__
+    told = str(error).partition("\nLINE ")[0]  # DuckDB repeats the query, which is not the user's
+    return " ".join(told.split())[:500] or type(error).__name__
 
 
 def _of_table(order: Order, found: Examination) -> Examination:
@@ -126,15 +129,21 @@ def _fresh_enough(suite: SuiteSpec, profile: Profile | None, now: datetime) -> I
         return
     met, share, text = None, None, "no data: no row says how new it is"
     if profile is not None and profile.newest is not None:
-        age = now - profile.newest
-        met = age <= suite.max_age
-        share = 1.0 if met else 0.0
-        text = f"the newest row is {format_duration(timedelta(seconds=round(age.total_seconds())))} old"
-        text += "" if met else f", {format_duration(suite.max_age)} at most is expected"
+        met, text = _age(now - profile.newest, suite.max_age)
+        share = None if met is None else float(met)
     yield Finding(
         "freshness", "max_age", text, met=met, dimension=Dimension.TIMELINESS, severity=Severity.CRITICAL,
         share=share, columns=(suite.freshness_column or "",),
     )  # fmt: skip
+
+
+def _age(age: timedelta, most: timedelta) -> tuple[bool | None, str]:
+    """Whether the newest row is young enough. One of the future would be young for ever, so it says nothing."""
+    words = format_duration(timedelta(seconds=round(abs(age.total_seconds()))))
+    if age < -_AHEAD:
+        return None, f"the newest row lies {words} in the future, so it does not tell how old the data are"
+    met = age <= most
+    return met, f"the newest row is {words} old" + ("" if met else f", {format_duration(most)} at most is expected")
 
 
 def _of_validator(order: Order, found: Examination) -> Examination:

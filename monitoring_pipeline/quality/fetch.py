@@ -22,15 +22,16 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from pandas import DataFrame, Series
 
-__all__ = ["BATCH", "Batch", "Wanted", "batch_of"]
+__all__ = ["BATCH", "LARGEST_EXACT", "Batch", "Wanted", "batch_of", "is_whole"]
 
 BATCH = "batch"
 """What a suite's own SQL calls the table."""
 _SEED = 42
-_LARGEST_EXACT = 2**53
+LARGEST_EXACT = 2**53
+"""Floats tell whole numbers up to this one from each other."""
 # pandas has no type of its own for these, and Great Expectations wants plain values.
 _AS_TEXT = re.compile(r"(UUID|TIME( WITH TIME ZONE)?|INTERVAL|ENUM|STRUCT|MAP|UNION|BIT|JSON|VARIANT)(\(.*)?|.*\]")
-_HUGE = ("HUGEINT", "UHUGEINT")
+_BEYOND_64_BITS = re.compile(r"U?HUGEINT|DECIMAL\(\d+,0\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Batch:
         for name in names:
             if str(frame[name].dtype).startswith(("Int", "UInt")):
                 frame[name] = _without_masks(frame[name])
-            elif self.types[name] in _HUGE:
+            elif _BEYOND_64_BITS.fullmatch(self.types[name]):
                 self._keep_whole(frame, name)
             else:
                 frame[name] = _widened(frame[name])
@@ -86,9 +87,9 @@ class Batch:
 
         column = identifier(name)
         found = self.connection.execute(f"SELECT max(abs({column}::HUGEINT)) FROM {BATCH}").fetchone()  # noqa: S608
-        if found and found[0] is not None and found[0] >= _LARGEST_EXACT:
+        if found and found[0] is not None and found[0] >= LARGEST_EXACT:
             rows = self.connection.execute(f"SELECT {column} FROM {BATCH}").fetchall()  # noqa: S608
-            frame[name] = Series([value for (value,) in rows], dtype="object")
+            frame[name] = Series([None if value is None else int(value) for (value,) in rows], dtype="object")
 
     def ask(self, query: str, limit: int) -> tuple[int, list[dict[str, Any]]]:
         """How many rows a query has, and the first of them with values as JSON knows them."""
@@ -97,6 +98,11 @@ class Batch:
         names = [str(column[0]) for column in self.connection.description or ()]
         rows = [dict(zip(names, map(plain, row), strict=True)) for row in self.connection.fetchall()]
         return (counted[0] if counted else 0), rows
+
+
+def is_whole(type_: str) -> bool:
+    """Whether a column of this DuckDB type may hold whole numbers that floats cannot tell apart."""
+    return type_ in ("BIGINT", "UBIGINT") or _BEYOND_64_BITS.fullmatch(type_) is not None
 
 
 def _widened(values: Series[Any]) -> Series[Any]:
@@ -115,7 +121,7 @@ def _without_masks(values: Series[Any]) -> Series[Any]:
 
     Floats where these are exact, else plain numbers and None.
     """
-    if values.abs().max() < _LARGEST_EXACT:
+    if values.abs().max() < LARGEST_EXACT:
         return values.astype("float64")
     return values.astype("object").where(values.notna(), None)
 

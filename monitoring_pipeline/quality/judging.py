@@ -15,7 +15,7 @@ from monitoring_pipeline.errors import nearest
 from monitoring_pipeline.quality import gx
 from monitoring_pipeline.quality.column_types import is_of_type
 from monitoring_pipeline.quality.expectation import ExpectationSpec
-from monitoring_pipeline.quality.fetch import BATCH, Batch
+from monitoring_pipeline.quality.fetch import BATCH, LARGEST_EXACT, Batch, is_whole
 from monitoring_pipeline.quality.outcome import Finding
 from monitoring_pipeline.quality.showing import Showing, is_harmless
 from monitoring_pipeline.quality.watch import Watch
@@ -31,6 +31,7 @@ _TYPES = {
     "expect_column_type_to_be": "type_",
     "expect_column_values_to_be_in_type_list": "type_list",
 }
+_BETWEEN = re.compile(r"expect_column_(values|min|max)_to_be_between")
 _NOT_INSTALLED = "Great Expectations is not installed: pip install 'monitoring-pipeline[analysis]'"
 _ABOUT_NULLS = re.compile(r"null|to_exist")
 
@@ -159,7 +160,19 @@ class _Court:
             nothing = [name for name in case.spec.columns if name in empty]
             if nothing and not _ABOUT_NULLS.search(case.spec.type):
                 case.verdict = _nothing(f"no data: column {nothing[0]} has no value at all")
+        for case in cases:
+            if case.verdict is None and _BETWEEN.fullmatch(case.spec.type):
+                case.verdict = self._without_order(case.spec, frame)
         self._hear([case for case in cases if case.verdict is None], frame)
+
+    def _without_order(self, spec: ExpectationSpec, frame: DataFrame) -> gx.Verdict | None:
+        """What the library cannot compare: texts with any bound, the largest whole numbers with their neighbours."""
+        name = spec.columns[0]
+        if self._batch.types[name] == "VARCHAR":
+            return _nothing(
+                f"column {name!r} holds texts, and bounds are of numbers and moments: a `query` may cast it"
+            )
+        return _too_close(spec, frame) if is_whole(self._batch.types[name]) else None
 
     def _enter_library(self, cases: Sequence[_Case]) -> bool:
         """Whether what judges these is there; else they are unknown and the rest goes on."""
@@ -181,6 +194,16 @@ class _Court:
 
 def _nothing(why: str) -> gx.Verdict:
     return gx.Verdict(None, why, harmless=True)
+
+
+def _too_close(spec: ExpectationSpec, frame: DataFrame) -> gx.Verdict | None:
+    """The library makes floats of bounds: a whole number that is the same float, and another number, defies it."""
+    values = frame[spec.columns[0]]
+    bounds = [spec.arguments.get(name) for name in ("min_value", "max_value")]
+    for bound in (each for each in bounds if isinstance(each, int) and abs(each) >= LARGEST_EXACT):
+        if ((values.astype("float64") == float(bound)) & (values != bound)).any():
+            return _nothing(f"{bound:,} cannot be told from the numbers next to it here; judge them by SQL")
+    return None
 
 
 def _with_data(spec: ExpectationSpec, verdict: gx.Verdict) -> gx.Verdict:

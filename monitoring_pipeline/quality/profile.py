@@ -35,10 +35,11 @@ def profile_of(
     ranged = [name for name in names if name not in masked and _has_range(types[name])]
     parts = ["count(*)"]
     for name in names:
-        column = identifier(name)
+        column = _value(name, types[name])
         parts += [f"count({column})", f"count(DISTINCT {column})"]
     for name in ranged:
-        parts += [f"min({identifier(name)})", f"max({identifier(name)})"]
+        column = _value(name, types[name])
+        parts += [f"min({column})", f"max({column})"]
     if freshness_column is not None:
         parts.append(f"max(TRY_CAST({identifier(freshness_column)} AS TIMESTAMPTZ))")
     row = connection.execute(f"SELECT {', '.join(parts)} FROM {relation}").fetchone()  # noqa: S608 - quoted names
@@ -49,6 +50,11 @@ def profile_of(
     columns = tuple(ColumnProfile(name, types[name], *counts[name], *ranges.get(name, ())) for name in names)
     newest = next(cells) if freshness_column is not None else None
     return Profile(rows, columns, newest.astimezone(UTC) if isinstance(newest, datetime) else None)
+
+
+def _value(name: str, type_: str) -> str:
+    """A column with what is no number missing, as expectations have it."""
+    return f"nullif({identifier(name)}, 'NaN'::{type_})" if type_ in ("FLOAT", "DOUBLE") else identifier(name)
 
 
 def _has_range(type_: str) -> bool:
@@ -64,7 +70,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         value = float(value)
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return value if math.isfinite(value) else None if math.isnan(value) else str(value)
     if isinstance(value, (datetime, date, time)):
         return None if value != value else value.isoformat()
     if isinstance(value, (list, tuple, set)):

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from monitoring_pipeline.clock import Clock
 from monitoring_pipeline.quality.dimension import Dimension
 from monitoring_pipeline.quality.drift import schema_changes
-from monitoring_pipeline.quality.due import is_overdue
+from monitoring_pipeline.quality.due import REPORT_HOLDS, is_overdue
 from monitoring_pipeline.quality.examine import Order
 from monitoring_pipeline.quality.outcome import Examination, Finding, Profile, SchemaChange
 from monitoring_pipeline.quality.score import composite, dimension_scores
@@ -50,7 +50,7 @@ class Around:
 class Look:
     """One look at the data of `source`, by a suite or by somebody who reported it; `ended` is the moment it is of.
 
-    `key` is what whoever reported it calls it, so that it counts once.
+    `reported` tells the latter; `key` is what they call it, so that it counts once.
     """
 
     suite: str
@@ -60,6 +60,7 @@ class Look:
     found: Examination
     weights: Mapping[Dimension, float] = field(default_factory=dict)
     key: str = ""
+    reported: bool = False
 
 
 def look(name: str, suite: SuiteSpec, workshop: Workshop, around: Around) -> Look:
@@ -78,7 +79,8 @@ def redacted(found: Examination, redact: Callable[[str], str]) -> Examination:
 def record(connection: Connection, looked: Look, siblings: Mapping[str, SuiteSpec]) -> tuple[QualityRun, list[Sample]]:
     """Appends the run and its events; answers with the run and with the samples that follow from it.
 
-    `siblings` are the suites of the source: its score is made of the newest runs of all that are not overdue.
+    `siblings` are the suites of the source: its score is made of the newest runs of all that are not overdue, and of
+    what others reported lately.
     """
     newest = latest_runs(connection, source=looked.source)
     others = [run for run in newest if run.suite != looked.suite]
@@ -93,7 +95,10 @@ def record(connection: Connection, looked: Look, siblings: Mapping[str, SuiteSpe
 
 
 def _counts(run: QualityRun, siblings: Mapping[str, SuiteSpec], now: datetime) -> bool:
-    return run.suite in siblings and not is_overdue(siblings[run.suite], run.started, now)
+    if run.suite not in siblings:
+        return run.reported and run.at >= now - REPORT_HOLDS
+    suite = siblings[run.suite]
+    return suite.enabled and not is_overdue(suite, run.started, now)
 
 
 def _schema_of(run: QualityRun | None) -> Mapping[str, str]:
@@ -111,7 +116,7 @@ def _run(looked: Look, changes: Sequence[SchemaChange], before: QualityRun | Non
         dimensions={dimension.value: score for dimension, score in scores.items()},
         # A look that saw no columns must not make the next one call them all new.
         profile={**_profile(found), "schema": dict(found.schema or _schema_of(before)),
-                 "changes": [change.text for change in changes], "known": _known(before)},
+                 "changes": [change.text for change in changes], "known": _known(before), "reported": looked.reported},
         findings=[_plain(finding) for finding in found.findings],
     )  # fmt: skip
 

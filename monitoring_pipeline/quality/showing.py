@@ -70,13 +70,13 @@ class Showing:
 
     def _observed(self, spec: ExpectationSpec, verdict: gx.Verdict) -> str:
         if spec.of_shape:
-            return "as expected" if verdict.met else _shape(verdict.result)
+            return "as expected" if verdict.met else _shape(spec, verdict.result)
         hidden = self._hides(spec) and not _COUNTING.search(spec.type)
         return f"found {COVER if hidden else _short(plain(verdict.result.get('observed_value')))}"
 
     def _examples(self, spec: ExpectationSpec, result: Mapping[str, Any]) -> str:
         found = [plain(value) for value in (result.get("partial_unexpected_list") or ())[:_MOST_EXAMPLES]]
-        shown = [_short(value) for value in dict.fromkeys(map(str, found)) if value != "None"]
+        shown = [_short(value) or "''" for value in dict.fromkeys(map(str, found)) if value != "None"]
         if not shown or self._hides(spec):
             return ""
         return f": {', '.join(shown)}"
@@ -136,7 +136,10 @@ def _is_missing(value: Any) -> bool:
     return value is None or bool(value != value) if not hasattr(value, "__len__") else False
 
 
-def _shape(result: Mapping[str, Any]) -> str:
+def _shape(spec: ExpectationSpec, result: Mapping[str, Any]) -> str:
+    if spec.type == "expect_column_to_exist":
+        place = spec.arguments.get("column_index")
+        return f"there is no column {spec.columns[0]!r}" + ("" if place is None else f" at place {place}")
     details = (result.get("details") or {}).get("mismatched") or {}
     parts = []
     for word, name in (("unexpected", "unexpected"), ("missing", "missing")):

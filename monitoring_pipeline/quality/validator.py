@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
@@ -27,8 +28,12 @@ from monitoring_pipeline.errors import CheckError
 from monitoring_pipeline.quality.dimension import Dimension
 from monitoring_pipeline.quality.outcome import COVER, Examination, Finding
 from monitoring_pipeline.quality.profile import plain
+from monitoring_pipeline.records import Severity
 
 __all__ = ["DataSourceValidator", "Measurement", "examined", "load"]
+
+# Samples that follow from a run itself; rules would not know which one is meant.
+_OURS = re.compile(r"quality(_status|\..*)?|expectations_(failed|unknown)|schema_changes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +89,28 @@ def _verify(told: Measurement) -> None:
             raise CheckError(f"{name!r} is no dimension of quality (known: {', '.join(Dimension)})")
         if not 0 <= score <= 100:
             raise CheckError(f"the score {score} of {name} does not lie between 0 and 100")
-    wrong = [name for name, value in told.metrics.items() if not math.isfinite(value)]
-    if wrong:
-        raise CheckError(f"the metric {wrong[0]!r} is not a finite number")
+    for name, value in told.metrics.items():
+        if not math.isfinite(value):
+            raise CheckError(f"the metric {name!r} is not a finite number")
+        if _OURS.fullmatch(name):
+            raise CheckError(f"the metric {name!r} is computed here; report yours under another name")
+    for finding in told.findings:
+        _verify_finding(finding)
+
+
+def _verify_finding(finding: object) -> None:
+    """A share or a weight beyond what they may be would make scores beyond what these may be."""
+    if not isinstance(finding, Finding):
+        raise CheckError(f"a finding is a {type(finding).__name__}, not a Finding")
+    if finding.met not in (True, False, None):
+        raise CheckError(f"{finding.name!r} is met: {finding.met!r}; it takes True, False or None")
+    if finding.share is not None and not 0 <= finding.share <= 1:
+        raise CheckError(f"the share {finding.share} of {finding.name!r} does not lie between 0 and 1")
+    if not 0 <= finding.weight < math.inf:
+        raise CheckError(f"the weight {finding.weight} of {finding.name!r} is neither 0 nor a positive number")
+    for value, known in ((finding.dimension, Dimension), (finding.severity, Severity)):
+        if value not in list(known):
+            raise CheckError(f"{value!r} of {finding.name!r} is not one of: {', '.join(known)}")
 
 
 def _covered(finding: Finding, masked: frozenset[str]) -> Finding:
@@ -95,4 +119,7 @@ def _covered(finding: Finding, masked: frozenset[str]) -> Finding:
         {name: COVER if name.casefold() in hidden else plain(value) for name, value in row.items()}
         for row in finding.rows
     )
-    return replace(finding, rows=rows)
+    return replace(
+        finding, rows=rows, dimension=Dimension(finding.dimension), severity=Severity(finding.severity),
+        met=None if finding.met is None else bool(finding.met),
+    )  # fmt: skip

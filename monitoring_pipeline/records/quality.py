@@ -37,6 +37,11 @@ class QualityRun:
     findings: Sequence[Mapping[str, Any]] = ()
 
     @property
+    def reported(self) -> bool:
+        """Whether somebody elsewhere measured it; not known of runs that are older than this mark."""
+        return bool(self.profile.get("reported", True))
+
+    @property
     def incomplete(self) -> bool:
         """Whether the score is that of a part only: something else could not be judged."""
         return self.score is not None and bool(self.errors or self.profile.get("problem"))

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitoring_pipeline.clock import format_duration
-from monitoring_pipeline.quality.due import is_overdue
+from monitoring_pipeline.quality.due import REPORT_HOLDS, is_overdue
 from monitoring_pipeline.quality.spec import SuiteSpec
 from monitoring_pipeline.records import QualityRun, Status, worst
 
@@ -21,8 +21,7 @@ __all__ = [
     "suite_views",
 ]
 
-# Nobody says how often others report; what a day brings is not forgotten over a late night.
-_HOLDS, _FORGOTTEN = timedelta(hours=36), timedelta(days=30)
+_FORGOTTEN = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +61,15 @@ class SourceQuality:
 
 
 def suite_views(suites: Mapping[str, SuiteSpec], runs: Sequence[QualityRun], now: datetime) -> list[SuiteView]:
-    """Every enabled suite that is configured and what was pushed in the last 30 days, by source and suite."""
+    """Every enabled suite that is configured and what was pushed in the last 30 days, by source and suite.
+
+    What ran here and is configured no more is gone.
+    """
     newest = {(run.source, run.suite): run for run in runs}
     views = [_view(name, spec, newest.get((spec.source, name)), now) for name, spec in suites.items() if spec.enabled]
-    views += [_pushed(run, now) for run in runs if run.suite not in suites and run.at >= now - _FORGOTTEN]
+    views += [
+        _pushed(run, now) for run in runs if run.suite not in suites and run.reported and run.at >= now - _FORGOTTEN
+    ]
     return sorted(views, key=lambda view: (view.source, view.suite))
 
 
@@ -81,7 +85,7 @@ def _view(name: str, spec: SuiteSpec, run: QualityRun | None, now: datetime) -> 
 
 
 def _pushed(run: QualityRun, now: datetime) -> SuiteView:
-    if run.at >= now - _HOLDS:
+    if run.at >= now - REPORT_HOLDS:
         return SuiteView(run.suite, run.source, None, run, run.status, run.message)
     why = f"it was reported {format_duration(timedelta(hours=(now - run.at) // timedelta(hours=1)))} ago"
     return SuiteView(run.suite, run.source, None, run, Status.UNKNOWN, why, overdue=True)

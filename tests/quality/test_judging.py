@@ -28,7 +28,9 @@ TABLE = f"""
         NULL::VARCHAR AS empty,
         CASE WHEN i = 7 THEN NULL ELSE 9007199254740993 + i END AS large,
         CASE WHEN i = 7 THEN NULL ELSE i END AS counted,
+        (9007199254740993 + i)::DECIMAL(38, 0) AS digits,
         [i] AS parts,
+        CASE WHEN i = 7 THEN 'NaN'::DOUBLE ELSE i::DOUBLE END AS measured,
         {{'a': i}} AS nested,
         uuid() AS token,
         '{{"a": 1}}' AS document,
@@ -61,6 +63,11 @@ EXPECTATIONS: list[tuple[dict[str, object], bool | None, str]] = [
     (column("values_to_not_be_null", "price", mostly=0.95), True, "10 of 1,000 values fail (1 %)"),
     (column("values_to_be_unique", "id"), True, "all 1,000 values pass"),
     (column("values_to_be_unique", "large"), True, "all 999 values pass"),
+    (column("values_to_be_unique", "digits"), True, "all 1,000 values pass"),
+    (column("values_to_be_between", "large", max_value=2**53), None, "9,007,199,254,740,992 cannot be told from"),
+    (column("max_to_be_between", "digits", max_value=2**53 + 999), None, "judge them by SQL"),
+    (column("values_to_be_between", "large", max_value=10**17), True, "all 999 values pass"),
+    (column("values_to_be_between", "counted", max_value=2**63), True, "all 999 values pass"),
     (column("values_to_be_in_set", "category", value_set=["c1", "c2"]), False, "600 of 1,000 values fail (60 %)"),
     (column("values_to_be_in_set", "counted", value_set=list(range(ROWS))), True, "all 999 values pass"),
     (column("values_to_be_between", "placed", min_value="2026-01-01T00:10:00"), False, "600 of 1,000 values fail"),
@@ -70,7 +77,8 @@ EXPECTATIONS: list[tuple[dict[str, object], bool | None, str]] = [
     (column("max_to_be_between", "day", max_value="2026-06-01"), False, "found 2026-10-27T00:00:00"),
     (column("mean_to_be_between", "price", min_value=1, max_value=2), False, "found 750"),
     (column("mean_to_be_between", "category", min_value=1), None, "mean"),
-    (column("values_to_be_between", "category", min_value=1), None, ""),
+    (column("values_to_be_between", "category", min_value=1), None, "column 'category' holds texts"),
+    (column("values_to_be_between", "written", min_value="2026-01-02"), None, "a `query` may cast it"),
     (column("values_to_match_regex", "empty", regex="x"), None, "no data: column empty has no value at all"),
     (column("max_to_be_between", "empty", min_value=1), None, "no data"),
     (column("values_to_not_be_null", "empty"), False, "1,000 of 1,000 values fail (100 %)"),
@@ -88,12 +96,14 @@ EXPECTATIONS: list[tuple[dict[str, object], bool | None, str]] = [
     (column("values_to_be_unique", "parts"), True, "all 1,000 values pass"),
     (column("values_to_not_be_null", "price", row_condition='category == "c0"'), False, "10 of 200 values fail (5 %)"),
     (column("values_to_not_be_null", "price", row_condition='category == "c9"'), None, "no data"),
+    (column("to_exist", "pric"), False, "there is no column 'pric'"),
+    (column("values_to_not_be_null", "measured"), False, "1 of 1,000 values fail (0.1 %)"),
     ({"type": "expect_column_pair_values_a_to_be_greater_than_b", "column_A": "price", "column_B": "id",
       "or_equal": True, "ignore_row_if": "either_value_is_missing"}, True, "pass"),
     ({"type": "expect_compound_columns_to_be_unique", "column_list": ["category", "day"]}, False, ""),
     (COUNT, True, "found 1,000"),
     ({"type": "expect_table_row_count_to_be_between", "max_value": 10}, False, "found 1,000"),
-    ({"type": "expect_table_column_count_to_equal", "value": 15}, True, "as expected"),
+    ({"type": "expect_table_column_count_to_equal", "value": 17}, True, "as expected"),
     (MATCH_SET, False, "missing weight"),
     (rows("SELECT id, price FROM {batch} WHERE price > 1490"), False, "6 of 1,000 rows fail (0.6 %)"),
     (rows("SELECT nonsense FROM {batch}"), None, "nonsense"),
@@ -119,6 +129,12 @@ def test_an_expectation_finds(examined: Examination, number: int) -> None:
     assert (finding.met, text in finding.text) == (met, True), finding
 
 
+def test_what_is_no_number_is_missing_in_the_profile_too(examined: Examination) -> None:
+    assert examined.profile is not None
+    (measured,) = (each for each in examined.profile.columns if each.name == "measured")
+    assert (measured.nulls, measured.distinct, measured.minimum, measured.maximum) == (1, 999, 0.0, 999.0)
+
+
 def test_rows_that_fail_are_shown_and_masked_columns_covered(examined: Examination) -> None:
     nulls = judged(examined)[0]
     assert [row["id"] for row in nulls.rows] == [0, 100, 200, 300, 400]
@@ -136,7 +152,7 @@ def test_errors_quote_nothing_of_a_masked_column(
 ) -> None:  # fmt: skip
     table = {"kind": "duckdb", "path": database, "table": "orders"}
     dates = rows("SELECT * FROM {batch} WHERE strptime(email, '%Y') IS NULL")
-    suite = [column("values_to_not_be_null", "price"), column("max_to_be_between", "email", max_value="a"), dates]
+    suite = [column("values_to_not_be_null", "price"), column("mean_to_be_between", "email", max_value=1), dates]
     found = examine(table=table, masked=[masked], expectations=suite)
     assert "example.com" not in str(found.document())
     assert found.findings[1].rows[0]["email"] == "***"
@@ -189,6 +205,9 @@ def test_freshness_is_judged_by_the_newest_row(examine: Examine, database: Path)
     assert (old.met, old.dimension) == (False, "timeliness")
     assert old.text == "the newest row is 333d11h43m21s old, 1d at most is expected"
     assert examine(**suite, max_age="400d").findings[1].met is True
+    ahead = examine(table={**table, "table": None, "query": "SELECT TIMESTAMP '2027-01-01' AS placed"}, max_age="1d",
+                    freshness_column="placed").findings[1]  # fmt: skip
+    assert (ahead.met, ahead.text.partition(",")[0]) == (None, "the newest row lies 31d12h in the future")
     sampled = examine(**suite, max_age="1d", max_rows=100)
     assert (sampled.examined, sampled.findings[1].text) == (100, old.text)
 

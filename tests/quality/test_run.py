@@ -240,6 +240,24 @@ def test_what_others_report_no_more_is_unknown_and_then_forgotten(monitoring: Mo
     assert monitoring.quality.of_source("stock").suites == ()
 
 
+def test_what_others_report_counts_until_it_holds_no_more(monitoring: Monitoring, clock: Hands) -> None:
+    looked(monitoring, "rows", Examination((finding(True),)))
+    monitoring.quality.push("orders", Measurement(findings=[finding(False)]), "soda")
+    looked(monitoring, "rows", Examination((finding(True),)))
+    clock.now += timedelta(hours=37)
+    looked(monitoring, "rows", Examination((finding(True),)))
+    assert [value for check, value in samples(monitoring, "quality") if not check] == [100.0, 50.0, 50.0, 100.0]
+    assert [value for _, value in samples(monitoring, "quality_status")] == [0.0, 3.0, 3.0, 0.0]
+
+
+def test_a_suite_that_was_taken_out_of_the_configuration_is_gone(monitoring: Monitoring) -> None:
+    looked(monitoring, "rows", Examination((finding(True),)))
+    looked(monitoring, "renamed since", Examination((finding(False),)))
+    assert [view.suite for view in monitoring.quality.views()] == ["rows", "sums"]
+    looked(monitoring, "rows", Examination((finding(True),)))
+    assert samples(monitoring, "quality_status")[-1] == ("", 0.0)
+
+
 def test_what_others_measured_is_taken(monitoring: Monitoring) -> None:
     measurement = Measurement({"completeness": 80.0}, [finding(False, severity=Severity.WARNING)], {"late": 3}, rows=7)
     run = monitoring.quality.push("stock", measurement, "nightly")

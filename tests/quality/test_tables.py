@@ -208,6 +208,15 @@ def test_options_of_csv(opened: Any, tmp_path: Path) -> None:
         opened(kind="file", path=f"{tmp_path}/a.dat")
 
 
+@pytest.mark.parametrize("lines", ["1,2\n3,4,5,6\n", "1,2\n3\n", '1,2\n"3\n'])
+def test_csv_whose_lines_are_unlike_is_a_failure_and_no_table_of_one_column(
+    opened: Any, tmp_path: Path, lines: str
+) -> None:  # fmt: skip
+    (tmp_path / "a.csv").write_text(f"a,b\n{lines}")
+    with pytest.raises(SourceFailure, match="its lines have unlike numbers of values"):
+        opened(kind="file", path=f"{tmp_path}/a.csv")
+
+
 def test_no_file_is_a_failure(opened: Any, tmp_path: Path) -> None:
     with pytest.raises(SourceFailure, match="there is no file"):
         opened(kind="file", path=f"{tmp_path}/none.csv")

@@ -53,7 +53,13 @@ def test_a_validator_that_is_none(examine: Examine, validator: str, problem: str
     [
         ("raises", "the framework is not at home"),
         ("scores high", "the score 140.0 of validity does not lie between 0 and 100"),
+        ("scores nothing", "the score nan of validity does not lie between 0 and 100"),
         ("invents", "'beauty' is no dimension of quality"),
+        ("boasts", "the share 1.7 of 'rows' does not lie between 0 and 1"),
+        ("outweighs", "the weight -1 of 'rows' is neither 0 nor a positive number"),
+        ("wavers", "'rows' is met: 'yes'; it takes True, False or None"),
+        ("admires", "'beauty' of 'rows' is not one of: completeness, "),
+        ("takes our name", "the metric 'quality.validity' is computed here"),
         ("answers with words", "the validator answered str, not a Measurement"),
     ],
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
+from typing import Any
 
 from monitoring_pipeline.quality import Dimension, Finding, Measurement
 from monitoring_pipeline.quality.catalogue import catalogue, installed
@@ -23,6 +25,18 @@ class Nightly:
         return Measurement({"completeness": 99.0}, [finding], {"late_rows": 12}, rows=120)
 
 
+NONSENSE: dict[str, Any] = {
+    "scores high": Measurement({"validity": 140.0}),
+    "scores nothing": Measurement({"validity": math.nan}),
+    "invents": Measurement({"beauty": 100.0}),
+    "boasts": Measurement(findings=[Finding("rows", "t", "more than all", met=False, share=1.7)]),
+    "outweighs": Measurement(findings=[Finding("rows", "t", "", met=True, weight=-1)]),
+    "wavers": Measurement(findings=[Finding("rows", "t", "", met="yes")]),  # type: ignore[arg-type]
+    "admires": Measurement(findings=[Finding("rows", "t", "", met=True, dimension="beauty")]),  # type: ignore[arg-type]
+    "takes our name": Measurement(metrics={"quality.validity": 100.0}),
+}
+
+
 class Moody:
     """Does what it is told, which is never what it should do."""
 
@@ -39,11 +53,7 @@ class Moody:
             os._exit(3)
         if self.mood == "raises":
             raise RuntimeError("the framework is not at home")
-        if self.mood == "scores high":
-            return Measurement({"validity": 140.0})
-        if self.mood == "invents":
-            return Measurement({"beauty": 100.0})
-        return "all is well"  # type: ignore[return-value]
+        return NONSENSE.get(self.mood, "all is well")
 
 
 class NoValidator:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from monitoring_pipeline.errors import SourceFailure
 from monitoring_pipeline.quality.table import Desk, Opened, Table
-from monitoring_pipeline.quality.tables.reading import Format, ReadOptions, reader
+from monitoring_pipeline.quality.tables.reading import Format, ReadOptions, opened
 from monitoring_pipeline.reach.files import scan
 
 __all__ = ["FileTable"]
@@ -34,5 +34,4 @@ class FileTable(Table):
         if found.truncated:
             raise SourceFailure(f"more than {self.max_files} files match {self.path}")
         paths = [str(Path(file.path).absolute()) for file in found.files]
-        desk.permit(*paths)
-        return Opened(reader(paths, self.format, self.options))
+        return opened(desk, paths, self.format, self.options)

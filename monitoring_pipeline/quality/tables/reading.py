@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from monitoring_pipeline.errors import CheckError
-from monitoring_pipeline.quality.table import quoted
+from monitoring_pipeline.errors import CheckError, SourceFailure
+from monitoring_pipeline.quality.table import Desk, Opened, quoted
 
-__all__ = ["Format", "ReadOptions", "reader"]
+__all__ = ["Format", "ReadOptions", "opened"]
 
 Format = Literal["csv", "parquet", "json"]
 _SUFFIXES: dict[str, Format] = {
     ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet",
     ".json": "json", ".ndjson": "json", ".jsonl": "json",
 }  # fmt: skip
+_DELIMITERS = re.compile(r"[,;|\t]")
 _PACKED = (".gz", ".zst")
 
 
@@ -32,8 +34,20 @@ class ReadOptions(BaseModel):
     all_text: bool = Field(False, description="Whether every column is a text, so that nothing is guessed.")
 
 
-def reader(paths: Sequence[str], form: Format | None, options: ReadOptions) -> str:
-    """The relation over these files. Raises CheckError when their names do not tell what they are."""
+def opened(desk: Desk, paths: Sequence[str], form: Format | None, options: ReadOptions) -> Opened:
+    """These files as a table. Raises CheckError when their names do not tell what they are, SourceFailure for CSV
+    whose lines have unlike numbers of values: without a delimiter that fits, each line would become one value."""
+    relation = _relation(paths, form, options)
+    desk.permit(*paths)
+    if relation.startswith("read_csv") and options.delimiter is None:
+        described = desk.connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()  # noqa: S608
+        if len(described) == 1 and _DELIMITERS.search(described[0][0]):
+            raise SourceFailure("its lines have unlike numbers of values, so nothing tells what separates them")
+    return Opened(relation)
+
+
+def _relation(paths: Sequence[str], form: Format | None, options: ReadOptions) -> str:
+    """The relation over these files."""
     files = "[" + ", ".join(map(quoted, paths)) + "]"
     form = form or _format_of(paths[0])
     if form == "parquet":

@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from monitoring_pipeline.errors import CheckError, SourceFailure
 from monitoring_pipeline.quality.table import Desk, Opened, Table
-from monitoring_pipeline.quality.tables.reading import Format, ReadOptions, reader
+from monitoring_pipeline.quality.tables.reading import Format, ReadOptions, opened
 from monitoring_pipeline.reach.connection import addresses_of
 from monitoring_pipeline.reach.object_store import Bucket, address_of, check_endpoint, failure_of
 
@@ -74,8 +74,7 @@ class S3Table(Table):
             raise SourceFailure(f"bucket {self.bucket} or its object {self.key} does not exist") from None
         except (obstore.exceptions.BaseError, OSError) as error:
             raise failure_of(error) from None
-        desk.permit(*paths)
-        return Opened(reader(paths, self.format, self.options))
+        return opened(desk, paths, self.format, self.options)
 
     def _keys(self, store: S3Store) -> Sequence[str]:
         found = self._matching(store)

@@ -118,5 +118,8 @@ class Sla:
         from monitoring_pipeline.store import ledger
 
         with self._monitoring.store.read() as connection:
-            found = ledger.entries(connection)
+            try:
+                found = ledger.entries(connection)
+            except ledger.Unreadable as error:
+                return ledger.count(connection), ledger.Break(error.number, "it holds what no entry can hold")
             return len(found), ledger.check_chain(found) or ledger.missing(connection, found)

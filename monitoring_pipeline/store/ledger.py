@@ -17,12 +17,24 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, func, insert, select
 
 from monitoring_pipeline.clock import from_us, to_us
-from monitoring_pipeline.errors import NotFound
+from monitoring_pipeline.errors import NotFound, StoreError
 from monitoring_pipeline.records import LedgerEntry, Reclassified
 from monitoring_pipeline.store.alerts import note_audit
 from monitoring_pipeline.store.tables import audit, ledger
 
-__all__ = ["Break", "append", "check_chain", "document", "entries", "entry_hash", "get", "missing", "of_document"]
+__all__ = [
+    "Break",
+    "Unreadable",
+    "append",
+    "check_chain",
+    "count",
+    "document",
+    "entries",
+    "entry_hash",
+    "get",
+    "missing",
+    "of_document",
+]
 
 _ACTION = "ledger"
 
@@ -33,6 +45,14 @@ class Break:
 
     number: int
     why: str
+
+
+class Unreadable(StoreError):
+    """An entry of the ledger holds what no entry can: somebody else wrote it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"entry {number} of the ledger cannot be read; `busta sla verify` says where it was changed")
+        self.number = number
 
 
 def append(
@@ -59,8 +79,13 @@ def append(
     return entry
 
 
+def count(connection: Connection) -> int:
+    """How many entries there are."""
+    return connection.execute(select(func.count()).select_from(ledger)).scalar_one()
+
+
 def entries(connection: Connection, sources: Iterable[str] | None = None) -> list[LedgerEntry]:
-    """All entries, or those about some sources, in the order they were written."""
+    """All entries, or those about some sources, in the order they were written. Raises Unreadable."""
     query = select(ledger).order_by(ledger.c.number)
     if sources is not None:
         query = query.where(ledger.c.source.in_(list(sources)))
@@ -68,7 +93,7 @@ def entries(connection: Connection, sources: Iterable[str] | None = None) -> lis
 
 
 def get(connection: Connection, number: int) -> LedgerEntry:
-    """One entry. Raises NotFound."""
+    """One entry. Raises NotFound, Unreadable."""
     row = connection.execute(select(ledger).where(ledger.c.number == number)).mappings().first()
     if row is None:
         known = connection.execute(select(func.max(ledger.c.number))).scalar() or 0
@@ -96,11 +121,14 @@ def missing(connection: Connection, found: Sequence[LedgerEntry]) -> Break | Non
     known: set[int] = set()
     query = select(audit.c.detail).where(audit.c.action == _ACTION).order_by(audit.c.id)
     for text in connection.execute(query).scalars():
-        kept = json.loads(text)
-        number = int(kept["number"])
+        try:
+            kept = json.loads(text)
+            number = int(kept["number"])
+        except (ValueError, KeyError, TypeError):
+            return Break(max(hashes, default=1), "the audit log about the ledger was changed: a row cannot be read")
         if number not in hashes:
             return Break(number, "the audit log knows it, and it is gone")
-        if hashes[number] != kept["hash"]:
+        if hashes[number] != kept.get("hash"):
             return Break(number, "the audit log knows another hash of it")
         known.add(number)
     strange = [number for number in hashes if known and number > min(known) and number not in known]
@@ -150,7 +178,11 @@ def _row(entry: LedgerEntry) -> dict[str, Any]:
 
 
 def _entry(row: RowMapping) -> LedgerEntry:
-    return LedgerEntry(
-        row["number"], from_us(row["at"]), row["author"], row["source"], from_us(row["starts"]), from_us(row["ends"]),
-        Reclassified(row["as"]), row["reason"], row["objective"], row["revokes"], row["previous"], row["hash"],
-    )  # fmt: skip
+    try:
+        return LedgerEntry(
+            row["number"], from_us(row["at"]), row["author"], row["source"], from_us(row["starts"]),
+            from_us(row["ends"]), Reclassified(row["as"]), row["reason"], row["objective"], row["revokes"],
+            row["previous"], row["hash"],
+        )  # fmt: skip
+    except (ValueError, TypeError, OverflowError):
+        raise Unreadable(row["number"]) from None

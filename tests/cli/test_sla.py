@@ -129,13 +129,17 @@ def test_verify_finds_who_touched_the_ledger(run: Busta, promised: Path, tmp_pat
     found = document(run("sla", "verify", "--json"))
     assert has_shape(found, "sla verify")
     assert found["whole"] is True
-    monitoring = Monitoring.open(promised)
-    with monitoring.store.write() as connection:
-        connection.execute(update(tables.ledger).where(tables.ledger.c.number == 2).values({"as": "up"}))
-    monitoring.close()
-    result = run("sla", "verify")
-    assert result.exit_code == exits.CRITICAL
-    assert result.stdout == "broken at entry 2: its content is not what its hash was computed from\n"
+    for written, told in (
+        ("up", "its content is not what its hash was computed from"),
+        ("sideways", "it holds what no entry can hold"),
+    ):
+        monitoring = Monitoring.open(promised)
+        with monitoring.store.write() as connection:
+            connection.execute(update(tables.ledger).where(tables.ledger.c.number == 2).values({"as": written}))
+        monitoring.close()
+        result = run("sla", "verify")
+        assert result.exit_code == exits.CRITICAL
+        assert result.stdout == f"broken at entry 2: {told}\n"
 
 
 @pytest.mark.usefixtures("promised")

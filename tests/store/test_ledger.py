@@ -85,6 +85,22 @@ def test_a_changed_entry_is_found(tmp_path: Any, change: dict[str, Any]) -> None
     store.close()
 
 
+@pytest.mark.parametrize("change", [{"as": "sideways"}, {"ends": 2**62}])
+def test_an_entry_that_cannot_be_is_named(store: OperationalStore, change: dict[str, Any]) -> None:
+    tamper(store, update(tables.ledger).where(tables.ledger.c.number == 2).values(**change))
+    with pytest.raises(ledger.Unreadable, match="entry 2 of the ledger cannot be read"):
+        entries(store)
+    with store.read() as connection:
+        assert ledger.count(connection) == 4
+
+
+def test_an_audit_log_that_cannot_be_read_is_told(store: OperationalStore) -> None:
+    tamper(store, update(tables.audit).values(detail="gone"))
+    found = verdict(store)
+    assert found is not None
+    assert "the audit log about the ledger was changed" in found.why
+
+
 def test_an_entry_that_was_taken_away_is_missed(store: OperationalStore) -> None:
     tamper(store, delete(tables.ledger).where(tables.ledger.c.number == 2))
     assert verdict(store) == ledger.Break(2, "entry 2 is missing, the next one there is has number 3")

@@ -72,9 +72,8 @@ def verify(against: Path | None, *, as_json: bool) -> int:
 
     with opened() as monitoring:
         count, broken = monitoring.sla.verify()
-        entries = monitoring.sla.entries()
-    if broken is None and against is not None:
-        broken = _differs(entries, _hashes(against))
+        if broken is None and against is not None:
+            broken = _differs(monitoring.sla.entries(), _hashes(against))
     if as_json:
         told = None if broken is None else {"number": broken.number, "why": broken.why}
         output.emit_json({"entries": count, "whole": broken is None, "broken": told})

@@ -78,7 +78,9 @@ class Attempt(BaseModel):
         at = min(self.finished or now, now)
         duration_ms = self.duration_ms
         if duration_ms is None and self.started is not None:
-            duration_ms = max(0.0, (at - self.started) / timedelta(milliseconds=1))
+            # Both are of one clock, which need not be ours; what ended before it began took nobody knows how long.
+            lasted = ((self.finished or now) - self.started) / timedelta(milliseconds=1)
+            duration_ms = lasted if lasted >= 0 else None
         return CollectionAttempt(
             self.key or os.urandom(16).hex(), self.collector, self.source or source_of(self.collector), self.success,
             at, now, self.check_type, self.rows, self.bytes, duration_ms, self.quality, self.error, self.tags,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from monitoring_pipeline.api.room import Room, failures
 from monitoring_pipeline.clock import parse_duration
-from monitoring_pipeline.errors import NotFound
+from monitoring_pipeline.errors import NotFound, Refusal
 
 __all__ = ["routes"]
 
@@ -146,7 +146,10 @@ def _add_reports(router: APIRouter, room: Room) -> None:
         if source is not None and component is not None:
             raise HTTPException(422, "source and component exclude each other")
         async with turn:
-            text, name = await asyncio.to_thread(_report, room, source, component, period, day, format)
+            try:
+                text, name = await asyncio.to_thread(_report, room, source, component, period, day, format)
+            except Refusal as error:
+                raise HTTPException(422, f"day: {error}") from None
         headers = {"Content-Disposition": f'attachment; filename="{name}"'} if format != "json" else {}
         return Response(text, media_type=_MEDIA[format], headers=headers)
 

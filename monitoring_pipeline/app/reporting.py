@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
-from monitoring_pipeline.errors import NotFound
+from monitoring_pipeline.errors import NotFound, Refusal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Reporting"]
 
+_EARLIEST = 2000
+
 
 class Reporting:
     """The doors of one installation's reports."""
@@ -29,11 +32,20 @@ class Reporting:
         self._monitoring = monitoring
 
     def period(self, kind: Kind, day: date | None = None) -> Period:
-        """The day, week or month that holds `day`, by default the last one that is over."""
+        """The day, week or month that holds `day`, by default the last one that is over.
+
+        Raises Refusal for one that has not begun, or that lies before anything can have been measured.
+        """
         from monitoring_pipeline.reports.periodic import period_before, period_of
 
-        zone = self._monitoring.config.analysis.timezone
-        return period_before(kind, self._monitoring.clock(), zone) if day is None else period_of(kind, day, zone)
+        zone, now = self._monitoring.config.analysis.timezone, self._monitoring.clock()
+        if day is None:
+            return period_before(kind, now, zone)
+        if day > now.astimezone(ZoneInfo(zone)).date():
+            raise Refusal(f"{day} has not come yet")
+        if day.year < _EARLIEST:
+            raise Refusal(f"nothing was measured before {_EARLIEST}")
+        return period_of(kind, day, zone)
 
     def make(self, period: Period, *, source: str | None = None, component: str | None = None) -> Report:
         """The report about a source, a component or everything. Raises NotFound."""

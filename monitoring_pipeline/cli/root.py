@@ -13,7 +13,7 @@ import click
 from monitoring_pipeline import __version__
 from monitoring_pipeline.cli import exits
 from monitoring_pipeline.cli.lazy import LazyGroup
-from monitoring_pipeline.errors import ConfigError, MonitoringError, NotFound
+from monitoring_pipeline.errors import ConfigError, MonitoringError, NotFound, Refusal
 
 __all__ = ["CONFIG_VARIABLE", "Refused", "busta"]
 
@@ -79,7 +79,7 @@ def _in_words(error: BaseException) -> tuple[list[str], int]:
         return [error.format_message()], exits.USAGE
     if isinstance(error, ConfigError):
         return [str(problem) for problem in error.problems], exits.BAD_CONFIG
-    if isinstance(error, NotFound):
+    if isinstance(error, (NotFound, Refusal)):
         return [str(error)], exits.USAGE
     if isinstance(error, MonitoringError):
         return str(error).splitlines(), error.code if isinstance(error, Refused) else exits.UNAVAILABLE

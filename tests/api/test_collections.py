@@ -108,6 +108,17 @@ def test_without_a_key_every_report_is_an_attempt(collecting: Installation, clie
     assert len(kept(collecting)) == 2
 
 
+def test_a_clock_that_is_not_ours_tells_how_long_it_took_and_one_that_went_back_does_not(
+    collecting: Installation, client: Client
+):  # fmt: skip
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    moments = {"started": (ahead - timedelta(seconds=2)).isoformat(), "finished": ahead.isoformat()}
+    post(client, attempt("key-00001", **moments))
+    post(client, attempt("key-00002", started=moments["finished"], finished=moments["started"]))
+    assert [row["duration_ms"] for row in kept(collecting)] == [pytest.approx(2000), None]
+    assert all(row["at"] <= row["received"] for row in kept(collecting))
+
+
 def test_half_a_character_is_no_reason_to_lose_a_batch(collecting: Installation, client: Client):
     answer = post(client, [attempt("key-00001"), attempt("key-00002", success=False, error="caf\ud800, Token")])
     assert (answer.status, answer.json()["accepted"]) == (200, 2)

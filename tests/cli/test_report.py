@@ -41,6 +41,8 @@ def test_without_history_it_says_so(run: Busta) -> None:
         (["--source", "slow", "--component", "data"], "exclude each other"),
         (["--date", "yesterday"], "yesterday"),
         (["--send", "weekly"], "weekly"),
+        (["--out", "week.docx"], "the ending of week.docx tells no format"),
+        (["--date", "9999-12-31"], "9999-12-31 has not come yet"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(run: Busta, arguments: list[str], message: str) -> None:

@@ -51,6 +51,7 @@ class Reliability:
     detect_us: int = 0
     acknowledged: int = 0
     acknowledge_us: int = 0
+    unknown_us: int = 0
 
     @property
     def mtbf_us(self) -> float | None:
@@ -100,13 +101,18 @@ def reliability(spans: Timeline, alerts: Iterable[Answered] = ()) -> Reliability
         failures=len(found),
         ended=len(ended),
         hazy=sum(each.hazy for each in ended),
-        good_us=sum(end - start for start, end, verdict in spans if verdict is Verdict.GOOD),
+        good_us=_length(spans, Verdict.GOOD),
         repair_us=sum(each.bad for each in ended),
         detected=len(heard),
         detect_us=sum(alert.fired - each.began for each, alert in heard),
         acknowledged=len(taken),
         acknowledge_us=sum(acknowledged - fired for fired, acknowledged in taken),
+        unknown_us=_length(spans, Verdict.UNKNOWN),
     )
+
+
+def _length(spans: Timeline, wanted: Verdict) -> int:
+    return sum(end - start for start, end, verdict in spans if verdict is wanted)
 
 
 def _first(failure: Failure, alerts: Sequence[Answered]) -> Answered | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["report"]
 
 _FORMATS = ("markdown", "html", "csv", "json")
-_ENDINGS = {".md": "markdown", ".html": "html", ".htm": "html", ".csv": "csv", ".json": "json"}
+_ENDINGS = {".md": "markdown", ".txt": "markdown", ".html": "html", ".htm": "html", ".csv": "csv", ".json": "json"}
 
 
 @click.command()
@@ -58,15 +58,22 @@ def report(
             made = monitoring.reporting.send(send)
             output.notes().print(f"sent: {made.title}")
             return exits.OK
+        form = "json" if as_json else format_ or _format_of(out)
         span = monitoring.reporting.period(period, None if day is None else day.date())
         made = monitoring.reporting.make(span, source=source_id, component=component)
-    text = _written(made, "json" if as_json else format_ or _ENDINGS.get(out.suffix.lower() if out else "", "markdown"))
+    text = _written(made, form)
     if out is None:
         click.echo(text, nl=False)
     else:
         out.write_text(text, encoding="utf-8")
         output.notes().print(f"{out}: {made.title}")
     return exits.OK
+
+
+def _format_of(out: Path | None) -> str:
+    if out is None or out.suffix.lower() in _ENDINGS:
+        return "markdown" if out is None else _ENDINGS[out.suffix.lower()]
+    raise click.UsageError(f"the ending of {out} tells no format; use one of {', '.join(_ENDINGS)}, or --format")
 
 
 def _written(made: Report, format_: str) -> str:

@@ -60,6 +60,11 @@ class Material:
         return min(self.period.end, self.now.replace(second=0, microsecond=0) + timedelta(minutes=1))
 
     @cached_property
+    def failing(self) -> ReliabilityView:
+        """How often the sources failed so far in this period."""
+        return self.reliability(self.start, min(self.until, self.now), self.chosen)
+
+    @cached_property
     def ids(self) -> tuple[str, ...]:
         """Ids of the sources."""
         return tuple(source.id for source in self.sources)

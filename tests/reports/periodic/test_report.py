@@ -98,6 +98,28 @@ def test_before_anything_happened_every_section_says_so(lived: Monitoring):
     assert to_html(early).count("<h2") == len(run.SECTIONS)
 
 
+def test_time_before_the_first_result_is_unknown(lived: Monitoring):
+    month = lived.reporting.make(lived.reporting.period("month", NOW.date()), source="good")
+    span = (NOW - month.period.start).total_seconds()
+    assert rows(month.sections["availability"])["Good <one>"]["unknown"] == pytest.approx(span - 16 * 86400)
+    assert facts(month.sections["availability"])["unknown time"] == pytest.approx(100 * (1 - 16 * 86400 / span))
+
+
+def test_collectors_are_told_apart_by_source_and_rows_nobody_told_are_not_0(lived: Monitoring):
+    day, before = NOW.replace(year=2018), NOW.replace(year=2018) - timedelta(days=1)
+    attempts = [("good", 1, day), ("bad", 0, day), ("good", 0, before), ("bad", 1, before)]
+    write(lived.store, "collections", [
+        {"key": f"k-{number}", "collector": "loader", "source": source, "success": success, "kind": "",
+         "at": to_us(at), "received": to_us(at), "rows": None, "bytes": None, "duration_ms": None, "quality": None,
+         "error": "", "tags": "{}"}
+        for number, (source, success, at) in enumerate(attempts)
+    ])  # fmt: skip
+    section = lived.reporting.make(lived.reporting.period("day", day.date())).sections["collection"]
+    assert section.text == "1 of 1 collectors had failures."
+    assert [row[1:4] for row in section.tables[0].rows] == [["bad", 0.0, 100.0], ["good", 100.0, 0.0]]
+    assert facts(section)["rows"] is None
+
+
 def test_what_nobody_knows_is_not_said_to_be_well(lived: Monitoring):
     dark = lived.reporting.make(lived.reporting.period("week"), source="dark")
     assert dark.sections["availability"].text == "Nothing is known: no check could find out how things were."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from monitoring_pipeline.reports.periodic.document import Column, Fact, Mood, Picture, Section, Table
@@ -39,7 +39,12 @@ def section(material: Material) -> Section:
 def _found(material: Material, *, before: bool) -> dict[str, dict[str, Any]]:
     span = (material.period.before().start, material.start) if before else (material.start, material.until)
     rows = rollups.found(material.history, material.chosen, *span)
-    return {row["source"]: row for row in rows if row["source"] in material.names}
+    found = {row["source"]: row for row in rows if row["source"] in material.names}
+    if not before:
+        # Buckets know of no time before a source's first result, and of none after its last until somebody is back.
+        for source, row in found.items():
+            row["unknown_s"] = material.failing.sources[source].unknown_us / 1e6
+    return found
 
 
 def _badness(row: Mapping[str, Any]) -> tuple[float, float]:
@@ -55,16 +60,16 @@ def _row(name: str, row: Mapping[str, Any], earlier: Mapping[str, Any] | None) -
     ]  # fmt: skip
 
 
-def _facts(material: Material, found: Any, earlier: Any) -> list[Fact]:
+def _facts(material: Material, found: Collection[Mapping[str, Any]], earlier: Any) -> list[Fact]:
     now, then = _together(found), _together(earlier)
-    span = (material.until - material.start).total_seconds()
-    unknown = 100 * now["unknown_s"] / (span * len(material.ids)) if span and material.ids else None
+    span = (min(material.until, material.now) - material.start).total_seconds() * len(found)
+    unknown = 100 * now["unknown_s"] / span if span > 0 else None
     mood: Mood = "unknown" if now["available"] is None else "good" if now["available"] >= 99.9 else "bad"
     return [
         Fact("available, of what is known", now["available"], "percent", then["available"], mood),
         Fact("unknown time", unknown, "percent", mood="unknown" if unknown else ""),
         Fact("executions", now["executions"], "number", then["executions"]),
-        Fact("sources without any result", len(material.ids) - len(list(found)), "number"),
+        Fact("sources without any result", len(material.ids) - len(found), "number"),
     ]
 
 

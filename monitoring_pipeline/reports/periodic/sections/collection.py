@@ -25,16 +25,23 @@ def section(material: Material) -> Section:
     if not found:
         return Section(TITLE, absent="No collector reported anything in this time.")
     earlier = periods.collectors(material.history, material.chosen, material.period.before().start, material.start)
-    before = {row["collector"]: row["succeeded"] for row in earlier}
-    rows = [_row(row, before.get(row["collector"])) for row in found]
-    failing = sum(1 for row in found if row["failures"])
-    text = f"{failing} of {len(found)} collectors had failures." if failing else "Every attempt succeeded."
+    before = {(row["collector"], row["source"]): row["succeeded"] for row in earlier}
+    rows = [_row(row, before.get((row["collector"], row["source"]))) for row in found]
+    failing = {row["collector"] for row in found if row["failures"]}
+    count = len({row["collector"] for row in found})
+    text = f"{len(failing)} of {count} collectors had failures." if failing else "Every attempt succeeded."
     facts = [
         Fact("attempts", sum(row["attempts"] for row in found), "number", sum(row["attempts"] for row in earlier)),
         Fact("failures", sum(row["failures"] for row in found), "number", sum(row["failures"] for row in earlier)),
-        Fact("rows", sum(row["rows"] or 0 for row in found), "number", sum(row["rows"] or 0 for row in earlier)),
+        Fact("rows", _rows(found), "number", _rows(earlier)),
     ]
     return Section(TITLE, text, facts, [Table("", _COLUMNS, rows[:_SHOWN], max(0, len(rows) - _SHOWN))])
+
+
+def _rows(found: list[dict[str, Any]]) -> float | None:
+    """How many rows were reported; None where nobody said."""
+    told = [row["rows"] for row in found if row["rows"] is not None]
+    return sum(told) if told else None
 
 
 def _row(row: dict[str, Any], before: float | None) -> list[Any]:

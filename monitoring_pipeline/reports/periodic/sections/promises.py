@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from monitoring_pipeline.analysis.sla.reliability import pooled
+from monitoring_pipeline.analysis.sla.reliability import Reliability, pooled
 from monitoring_pipeline.analysis.sla.standing import Standing
 from monitoring_pipeline.reports.periodic.document import Column, Fact, Section, Table
 from monitoring_pipeline.reports.periodic.section import Material
-from monitoring_pipeline.reports.sla import subject_name
+from monitoring_pipeline.reports.sla import ReliabilityView, subject_name
 
 __all__ = ["TITLE", "section"]
 
@@ -35,8 +35,8 @@ def section(material: Material) -> Section:
 
 
 def _reliability(material: Material) -> list[Fact]:
-    now = _pooled(material, material.start, material.until)
-    then = _pooled(material, material.period.before().start, material.start)
+    now = _pooled(material, material.failing)
+    then = _pooled(material, material.reliability(material.period.before().start, material.start, material.chosen))
     named = (
         ("time between failures (MTBF)", "mtbf_us"), ("time to recover (MTTR)", "mttr_us"),
         ("time to notice (MTTD)", "mttd_us"), ("time to take it (MTTA)", "mtta_us"),
@@ -45,9 +45,8 @@ def _reliability(material: Material) -> list[Fact]:
     return figures + [Fact(name, _s(getattr(now, key)), "seconds", _s(getattr(then, key))) for name, key in named]
 
 
-def _pooled(material: Material, start: Any, end: Any) -> Any:
-    found = material.reliability(start, end, material.chosen).sources
-    return pooled([found[source] for source in material.ids if source in found])
+def _pooled(material: Material, view: ReliabilityView) -> Reliability:
+    return pooled([view.sources[source] for source in material.ids if source in view.sources])
 
 
 def _row(each: Standing) -> list[Any]:

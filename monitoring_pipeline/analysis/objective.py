@@ -42,6 +42,12 @@ def _listed(value: Any) -> Any:
 def _percent(value: Any) -> Any:
     if isinstance(value, str) and value.strip().endswith("%"):
         return value.strip()[:-1].strip()
+    try:
+        share = float(value)
+    except (TypeError, ValueError):
+        return value
+    if 0 < share <= 1:
+        raise ValueError(f"{value} is {value} percent; for a share of {value} write {100 * share:.10g}%")
     return value
 
 
@@ -169,6 +175,9 @@ class ObjectiveSpec(BaseModel):
             raise ValueError(f"{self.kind} needs a `threshold` such as {example}")
         if self.kind == "quality":
             return _score(given)
+        if not isinstance(given, str) or given.strip().replace(".", "", 1).isdigit():
+            bare = given if isinstance(given, str) else f"{given:g}"
+            raise ValueError(f"the threshold {bare} needs a unit, such as {bare}ms, {bare}s or {bare}h")
         seconds = parse_duration(given).total_seconds()
         if seconds <= 0:
             raise ValueError("the threshold must be longer than nothing")

@@ -54,6 +54,7 @@ def test_whom_it_is_about(load: Load, text: str, subjects: list[str]) -> None:
     [
         ("source: db, target: 99, window: 30d", timedelta(days=30), None),
         ("source: db, target: 99, kind: quality, threshold: 95", CalendarUnit.MONTH, 95),
+        ("source: db, target: 0.5%, kind: quality, threshold: 95", CalendarUnit.MONTH, 95),
         ("source: db, target: 99, kind: freshness, threshold: 2h", CalendarUnit.MONTH, 7200),
         ("source: db, target: 95%, kind: response_time, threshold: 300ms", CalendarUnit.MONTH, 300),
     ],
@@ -72,6 +73,9 @@ def test_windows_and_thresholds(
         ("source: db", "'target' is required and missing"),
         ("source: db, target: 100", "less than 100"),
         ("source: db, target: all", "promise.target: "),
+        ("source: db, target: 0.999", "0.999 is 0.999 percent; for a share of 0.999 write 99.9%"),
+        ("source: db, target: 95, kind: response_time, threshold: 300", "the threshold 300 needs a unit, such as 300ms"),
+        ('source: db, target: 95, kind: freshness, threshold: "2.5"', "the threshold 2.5 needs a unit"),
         ("source: db, target: 99, window: fortnight", "a window is one of day, week, month"),
         ("source: db, target: 99, window: 5m", "a rolling window lasts 1h to 400d"),
         ("source: db, target: 99, timezone: Mars/Base", "there is no time zone 'Mars/Base'"),

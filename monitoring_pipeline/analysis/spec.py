@@ -47,8 +47,12 @@ class LimitSpec(BaseModel):
     source: str = Field("*", description="Ids of sources; `*` and `?` stand for anything.")
     check: str = Field("*", description="Ids of checks.")
     metric: str = Field(min_length=1, description="Names of metrics.")
-    below: float | None = Field(None, description="It must stay below this, as a disk below 100 percent.")
-    above: float | None = Field(None, description="It must stay above this, as free space above nothing.")
+    below: float | None = Field(
+        None, allow_inf_nan=False, description="It must stay below this, as a disk below 100 percent."
+    )
+    above: float | None = Field(
+        None, allow_inf_nan=False, description="It must stay above this, as free space above nothing."
+    )
 
     @model_validator(mode="after")
     def _has_one(self) -> LimitSpec:

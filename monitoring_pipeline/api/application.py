@@ -8,6 +8,7 @@ from functools import partial
 
 import structlog
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from monitoring_pipeline import __version__
@@ -101,9 +102,15 @@ def _explain_failures(app: FastAPI, monitoring: Monitoring) -> None:
     async def not_found(request: Request, error: Exception) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, 404)
 
+    async def misasked(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
+        told = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors())
+        return JSONResponse({"detail": told}, 422)
+
     async def store_failed(request: Request, error: Exception) -> JSONResponse:
         return JSONResponse({"detail": store_problem(monitoring, error)}, 503, headers={"Retry-After": "5"})
 
     app.add_exception_handler(NotFound, not_found)
+    app.add_exception_handler(RequestValidationError, misasked)
     for kind in STORE_ERRORS:
         app.add_exception_handler(kind, store_failed)

@@ -61,6 +61,7 @@ def test_a_report_comes_in_every_format(client: Client):
     for day, told in (("9999-12-31", "9999-12-31 has not come yet"), ("0001-01-01", "nothing was measured before")):
         refused = client(f"/reports?period=week&day={day}")
         assert (refused.status, told in refused.json()["detail"]) == (422, True)
+    assert client("/reports?period=year").json() == {"detail": "period: Input should be 'day', 'week' or 'month'"}
     page = client(f"/reports?period=week&day={today}&format=html&source=orders")
     assert page.body.startswith(b"<!doctype html>")
     assert "attachment" in page.headers["content-disposition"]

@@ -57,6 +57,9 @@ def test_a_forecast_with_its_limit(run: Busta, here: Path, tmp_path: Path):
     assert 'disk_percent {"mount":"/data"} 95 %: not within 90 days' in shown.stdout
     assert plot.read_bytes().startswith(PNG)
     assert {each["limit_value"] for each in found["capacity"]} == {90.0}
+    for limit in ("nan", "inf"):
+        refused = run("sources", "forecast", "files", "disk_percent", "--below", limit, path=here)
+        assert "a limit is a finite number" in refused.stderr
     assert len(found["forecasts"][0]["steps"]) == 24
     assert found["forecasts"][0]["steps"][0].keys() == {"at", "point", "low", "high"}
 

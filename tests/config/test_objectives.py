@@ -74,7 +74,10 @@ def test_windows_and_thresholds(
         ("source: db, target: 100", "less than 100"),
         ("source: db, target: all", "promise.target: "),
         ("source: db, target: 0.999", "0.999 is 0.999 percent; for a share of 0.999 write 99.9%"),
-        ("source: db, target: 95, kind: response_time, threshold: 300", "the threshold 300 needs a unit, such as 300ms"),
+        (
+            "source: db, target: 95, kind: response_time, threshold: 300",
+            "the threshold 300 needs a unit",
+        ),
         ('source: db, target: 95, kind: freshness, threshold: "2.5"', "the threshold 2.5 needs a unit"),
         ("source: db, target: 99, window: fortnight", "a window is one of day, week, month"),
         ("source: db, target: 99, window: 5m", "a rolling window lasts 1h to 400d"),

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["anomalies"]
 
+_NOTHING = (
+    "Nothing was strange in the series that have learnt what is normal; `busta sources baseline SOURCE` tells which "
+    "of its series still learn."
+)
 _STYLES = {"critical": "bold red", "warning": "yellow", "info": "dim"}
 
 
@@ -59,7 +63,7 @@ def anomalies(source_id: str | None, since: timedelta, metric: str | None, plot:
     elif found:
         output.console().print(_table(found))
     else:
-        output.notes().print("Nothing was strange.", markup=False)
+        output.notes().print(_NOTHING, markup=False)
     return exits.OK
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +53,8 @@ def forecast(
 
     if below is not None and above is not None:
         raise click.UsageError("give either --below or --above")
+    if not math.isfinite(below or above or 0):
+        raise click.UsageError("a limit is a finite number")
     if (below is not None or above is not None) and metric is None:
         raise click.UsageError("a limit needs a METRIC")
     with opened() as monitoring:

@@ -55,8 +55,8 @@ class Headline:
     note: str = ""
 
 
-def headline(overview: Overview) -> Headline:
-    """The state of everything in a few words."""
+def headline(overview: Overview, board: Board | None = None) -> Headline:
+    """The state of everything in a few words, and what is bad beside the checks."""
     counts, total = overview.counts, len(overview.sources)
     if not total:
         return Headline("new", "Nothing is watched yet", "Add sources to the configuration: busta init")
@@ -70,7 +70,21 @@ def headline(overview: Overview) -> Headline:
     for status, one, many in _WORDS:
         if number := counts[status.value]:
             return Headline(status.value, f"1 source {one}" if number == 1 else f"{number} sources {many}")
-    return Headline("healthy", "The one source is healthy" if total == 1 else f"All {total} sources are healthy")
+    text = "The one source is healthy" if total == 1 else f"All {total} sources are healthy"
+    beside = _beside(board) if board is not None else ""
+    return Headline("healthy", text, f"Every check found what it expects, but {beside}" if beside else "")
+
+
+def _beside(board: Board) -> str:
+    """What no check tells: bad data, and promises that are missed; empty where there is neither."""
+    bad = sum(
+        each.quality is not None and each.quality.status in (Status.WARNING, Status.CRITICAL)
+        for each in board.sources.values()
+    )
+    missed = sum(each.missed for each in board.components.values())
+    parts = [f"the data of {bad} source{'' if bad == 1 else 's'} are not as expected"] if bad else []
+    parts += [f"{missed} promise{' is' if missed == 1 else 's are'} missed"] if missed else []
+    return ", and ".join(parts)
 
 
 _WORDS = (
@@ -104,7 +118,7 @@ class StatusPage:
         wrong = sorted((view for view in overview.sources if _is_wrong(view, watching)), key=_worst_first)
         alerts = self._monitoring.alerts(AlertFilter(), _ALERTS_COUNTED)
         text = self._env.get_template("fragment.html").render(
-            overview=overview, head=headline(overview), sections=sections, wrong=wrong[:_WRONG_SHOWN],
+            overview=overview, head=headline(overview, self._board), sections=sections, wrong=wrong[:_WRONG_SHOWN],
             more=max(0, len(wrong) - _WRONG_SHOWN), strips=strips, version=assets_version(),
             alerts=alerts[:_ALERTS_SHOWN], alerts_total=len(alerts),
         )  # fmt: skip

@@ -69,7 +69,9 @@ def standings_png(found: Sequence[Standing]) -> bytes:
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))  # type: ignore[no-untyped-call]
     axes.axhline(0, color=_GONE, linewidth=1, linestyle="--")
     axes.set_ylabel("error budget left, %", fontsize=8, color=_INK)
-    axes.set_title(f"Error budgets ({len(found)} promises; UTC)", fontsize=9, color=_INK, loc="left")
+    axes.set_title(
+        f"Error budgets ({len(found)} promise{'' if len(found) == 1 else 's'}; UTC)", fontsize=9, color=_INK, loc="left"
+    )
     axes.tick_params(labelsize=8, colors=_INK)
     axes.grid(alpha=0.25, linewidth=0.5)
     if worst:

@@ -85,7 +85,11 @@ def test_a_row_tells_quality_budget_and_what_is_strange(client: Client) -> None:
     assert "<strong>98.333 %</strong> of 99 %" in database
     assert SENTENCE in api
     assert "score 2.5" in api
-    for empty in ("No suite looks at its data.", "Nothing is out of the ordinary.", "Nothing was promised for it."):
+    for empty in (
+        "No suite looks at its data.",
+        "Nothing is out of the ordinary, in what has been learnt so far.",
+        "Nothing was promised for it.",
+    ):
         assert empty in export
 
 
@@ -96,6 +100,13 @@ def test_a_component_sums_up_what_its_sources_tell(client: Client) -> None:
     assert "2 promises" in web
     assert "1 of 1 promises missed" in data
     assert "quality 76" in data
+
+
+def test_where_checks_are_well_the_banners_say_what_else_is_not(client: Client) -> None:
+    told = "Every check found what it expects, but the data of 1 source are not as expected, and 1 promise is missed"
+    assert told in client("/").text
+    assert "healthy by its checks; the quality of its data is warning" in client("/sources/orders-db").text
+    assert "<p>healthy</p>" in client("/sources/nightly-export").text
 
 
 def test_the_page_of_a_source_shows_rows_that_fail_and_never_masked_columns(client: Client) -> None:
@@ -113,7 +124,11 @@ def test_the_page_of_a_source_shows_rows_that_fail_and_never_masked_columns(clie
 
 def test_a_source_of_which_nothing_more_is_known_says_so(client: Client) -> None:
     html = client("/sources/nightly-export").text
-    for empty in ("No suite looks at its data", "Nothing was out of the ordinary.", "Nothing was promised for it."):
+    for empty in (
+        "No suite looks at its data",
+        "Nothing was out of the ordinary, in what",
+        "Nothing was promised for it.",
+    ):
         assert empty in html
 
 

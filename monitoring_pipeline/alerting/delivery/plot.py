@@ -101,8 +101,8 @@ def _drawn(
     if since is not None and since < values[-1][0]:
         begin = max(since, values[0][0])
         axes.axvspan(begin, values[-1][0], color=_FIRING, alpha=0.5, linewidth=0)  # type: ignore[arg-type]
-    if values[0][0] == values[-1][0]:
-        axes.set_xlim(values[0][0] - _AROUND, values[0][0] + _AROUND)  # type: ignore[arg-type]
+    if values[-1][0] - values[0][0] < _AROUND:
+        axes.set_xlim(values[0][0] - _AROUND, values[-1][0] + _AROUND)  # type: ignore[arg-type]
     if most is not None:
         axes.set_ylim(-0.04 * most, 1.04 * most)
     _dress(axes, plain_text(title), plain_text(unit))

@@ -33,6 +33,7 @@ from monitoring_pipeline.records import Severity
 __all__ = ["DataSourceValidator", "Measurement", "examined", "load"]
 
 # Samples that follow from a run itself; rules would not know which one is meant.
+_LONGEST_NAME = 150
 _OURS = re.compile(r"quality(_status|\..*)?|expectations_(failed|unknown)|schema_changes")
 
 
@@ -87,15 +88,25 @@ def _verify(told: Measurement) -> None:
     for name, score in told.scores.items():
         if name not in list(Dimension):
             raise CheckError(f"{name!r} is no dimension of quality (known: {', '.join(Dimension)})")
-        if not 0 <= score <= 100:
+        if not 0 <= _number(f"the score of {name}", score) <= 100:
             raise CheckError(f"the score {score} of {name} does not lie between 0 and 100")
     for name, value in told.metrics.items():
-        if not math.isfinite(value):
+        if not 0 < len(name) <= _LONGEST_NAME:
+            raise CheckError(f"the name of a metric has 1 to {_LONGEST_NAME} characters, not {len(name)}")
+        if not math.isfinite(_number(f"the metric {name!r}", value)):
             raise CheckError(f"the metric {name!r} is not a finite number")
         if _OURS.fullmatch(name):
             raise CheckError(f"the metric {name!r} is computed here; report yours under another name")
+    if told.rows is not None and not 0 <= _number("the number of rows", told.rows) < math.inf:
+        raise CheckError(f"the number of rows cannot be {told.rows}")
     for finding in told.findings:
         _verify_finding(finding)
+
+
+def _number(what: str, value: object) -> float:
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__float__"):
+        raise CheckError(f"{what} is no number but {value!r:.100}")
+    return float(value)
 
 
 def _verify_finding(finding: object) -> None:
@@ -116,7 +127,7 @@ def _verify_finding(finding: object) -> None:
 def _covered(finding: Finding, masked: frozenset[str]) -> Finding:
     hidden = {name.casefold() for name in masked}
     rows = tuple(
-        {name: COVER if name.casefold() in hidden else plain(value) for name, value in row.items()}
+        {str(name): COVER if str(name).casefold() in hidden else plain(value) for name, value in row.items()}
         for row in finding.rows
     )
     return replace(

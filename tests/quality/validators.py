@@ -28,6 +28,9 @@ class Nightly:
 NONSENSE: dict[str, Any] = {
     "scores high": Measurement({"validity": 140.0}),
     "scores nothing": Measurement({"validity": math.nan}),
+    "spells": Measurement({"validity": "95"}),  # type: ignore[dict-item]
+    "counts in words": Measurement(rows="lots"),  # type: ignore[arg-type]
+    "says nothing": Measurement(metrics={"": 3}),
     "invents": Measurement({"beauty": 100.0}),
     "boasts": Measurement(findings=[Finding("rows", "t", "more than all", met=False, share=1.7)]),
     "outweighs": Measurement(findings=[Finding("rows", "t", "", met=True, weight=-1)]),

@@ -94,7 +94,12 @@ class Kept:
 
     def columns(self) -> Mapping[str, NDArray[Any]]:
         """All of it, by column."""
-        return {name: np.concatenate(self.parts[name]) if self.parts[name] else np.zeros(0) for name in _COLUMNS}
+        # Of a day of which nothing is scored, empty columns of the right types: SQL asks for them.
+        empty = {"series": np.zeros(0, np.int64), "time": np.zeros(0, np.int64), "is_alert": np.zeros(0, np.bool_)}
+        return {
+            name: np.concatenate(self.parts[name]) if self.parts[name] else empty.get(name, np.zeros(0))
+            for name in _COLUMNS
+        }
 
 
 def relearn(

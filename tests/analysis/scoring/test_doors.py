@@ -79,6 +79,22 @@ def test_history_scored_again_is_what_was_scored_as_it_came(days: Days) -> None:
     assert {key: pytest.approx(value, rel=1e-6) for key, value in online.items()} == {key: batch[key] for key in online}
 
 
+def test_a_day_of_which_nothing_is_known_has_no_scores(days: Days) -> None:
+    monitoring = days.monitoring
+    monitoring.load_history()
+    monitoring.publish_history()
+    none = monitoring.scoring.score_span(T0, T0 + timedelta(days=1))
+    monitoring.scoring.catch_up()
+    days.measure(list(batches(3)))
+    monitoring.scoring.catch_up()
+    monitoring.load_history()
+    monitoring.publish_history()
+    learning = monitoring.scoring.score_span(T0, T0 + timedelta(days=1))
+    assert none == {"series": 0, "scores": 0, "alarms": 0}
+    assert (learning["scores"], learning["alarms"]) == (0, 0)
+    assert learning["series"] > 0
+
+
 def test_a_stretch_that_somebody_excludes_is_not_learnt(days: Days) -> None:
     monitoring = days.monitoring
     monitoring.scoring.catch_up()

@@ -6,8 +6,11 @@ changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,15 +18,18 @@ from monitoring_pipeline.clock import from_us, to_us
 from monitoring_pipeline.store.warehouse import aware, literal, open_warehouse, transaction
 
 if TYPE_CHECKING:
+    import numpy as np
     from duckdb import DuckDBPyConnection
+    from numpy.typing import NDArray
 
 __all__ = [
     "DayRow",
-    "DaySum",
+    "Days",
     "Wanted",
     "expire_days",
     "forget_days_after",
     "last_day_end",
+    "pick_days",
     "read_days",
     "sum_days",
     "write_days",
@@ -67,34 +73,49 @@ _COLUMNS = ", ".join(f'"{name}"' for name in DayRow._fields)
 
 
 class Wanted(NamedTuple):
-    """Which days to sum: those of one promise in [start, end), computed with these terms, or older than `frozen`."""
+    """Which days are asked for: those of one promise in [start, end) with these terms, or from before `frozen`."""
 
-    number: int
     objective: str
     scope: str
     subject: str
     fingerprint: str
-    start: datetime
-    end: datetime
+    since: datetime
+    until: datetime
     frozen: datetime
 
 
-class DaySum(NamedTuple):
-    """Several days of one promise as one; `ledger` and `gap` are the oldest of theirs. `touching`: without a hole."""
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Days of promises as columns. `number` is the place of who asked for them, from small to large.
 
-    start: datetime
-    end: datetime
-    touching: bool
-    good: int
-    bad: int
-    unknown: int
-    excluded: int
-    m_good: int
-    m_bad: int
-    m_unknown: int
-    m_excluded: int
-    ledger: int
-    gap: int
+    `figures` are rows: begin and end in microseconds, then good, bad, unknown and excluded as measured, and the same
+    after corrections. `ledger` and `gap` are as in `DayRow`; of several days as one, the oldest.
+    """
+
+    number: NDArray[np.int64]
+    figures: NDArray[np.int64]
+    ledger: NDArray[np.int64]
+    gap: NDArray[np.int64]
+
+    @property
+    def start(self) -> NDArray[np.int64]:
+        """When each begins."""
+        return self.figures[:, 0]
+
+    @property
+    def end(self) -> NDArray[np.int64]:
+        """When each ends."""
+        return self.figures[:, 1]
+
+    def __getitem__(self, place: slice) -> Days:
+        return Days(self.number[place], self.figures[place], self.ledger[place], self.gap[place])
+
+    def split(self, count: int) -> Iterator[Days]:
+        """Those of each number below `count`."""
+        import numpy as np
+
+        edges = np.searchsorted(self.number, np.arange(count + 1)).tolist()
+        return (self[first:last] for first, last in pairwise(edges))
 
 
 def read_days(
@@ -118,25 +139,65 @@ def read_days(
     return [DayRow._make((*row[:4], moments[row[4]], moments[row[5]], *row[6:18], moments[row[18]])) for row in rows]
 
 
-def sum_days(connection: DuckDBPyConnection, wanted: Sequence[Wanted]) -> dict[int, DaySum]:
-    """The sums of days by the number of who wants them, out of a history's published warehouse; none where none are."""
+def pick_days(connection: DuckDBPyConnection, wanted: Sequence[Wanted]) -> Days:
+    """The days that each of `wanted` asks for, oldest first, out of a history's published warehouse."""
+    return _picked(connection, wanted, f"SELECT {_PICKED} FROM asked ORDER BY number, start")
+
+
+def sum_days(connection: DuckDBPyConnection, wanted: Sequence[Wanted]) -> Days:
+    """The same with all days of each as one, of those only whose days touch each other."""
+    sums = ", ".join(f"sum({name})::BIGINT AS {name}" for name in _FIGURES)
+    summed = f"""
+        SELECT number, min(start) AS start, max("end") AS "end", {sums}, min(ledger) AS ledger, min(gap) AS gap
+        FROM asked GROUP BY number
+        HAVING sum(epoch_us("end") - epoch_us(start)) = epoch_us(max("end")) - epoch_us(min(start))
+    """
+    return _picked(connection, wanted, f"SELECT {_PICKED} FROM ({summed}) ORDER BY number")
+
+
+_FIGURES = ("m_good", "m_bad", "m_unknown", "m_excluded", "good", "bad", "unknown", "excluded")
+_PICKED = f"""number, epoch_us(start) AS start, epoch_us("end") AS "end", {", ".join(_FIGURES)}, ledger, gap"""
+
+
+def _picked(connection: DuckDBPyConnection, wanted: Sequence[Wanted], query: str) -> Days:
+    """What a query says of the days that are wanted, in it called `asked`."""
+    import numpy as np
+
     if not wanted or not _has_days(connection):
-        return {}
-    rows = ", ".join(f"({', '.join(literal(value) for value in each)})" for each in wanted)
-    sums = ", ".join(f"sum({name})::BIGINT" for name in DaySum._fields[3:11])
-    found = connection.execute(
-        f"""
-        WITH wanted(number, objective, scope, subject, fingerprint, since, until, frozen) AS (VALUES {rows})
-        SELECT number, epoch_us(min(start)), epoch_us(max("end")),
-               sum(epoch_us("end") - epoch_us(start)) = epoch_us(max("end")) - epoch_us(min(start)),
-               {sums}, min(ledger), min(gap)
-        FROM warehouse.sla_days JOIN wanted USING (objective, scope, subject)
-        WHERE start >= since AND "end" <= until
-          AND (sla_days.fingerprint = wanted.fingerprint OR start < frozen)
-        GROUP BY number
-        """
-    ).fetchall()
-    return {row[0]: DaySum(from_us(row[1]), from_us(row[2]), *row[3:]) for row in found}
+        none = np.zeros(0, dtype=np.int64)
+        return Days(none, none.reshape(-1, 2 + len(_FIGURES)), none, none)
+    columns: dict[str, Sequence[Any]] = dict(zip(Wanted._fields, zip(*wanted, strict=True), strict=True))
+    moments = {name: [to_us(moment) for moment in columns[name]] for name in ("since", "until", "frozen")}
+    with _registered(connection, "wanted", {"number": range(len(wanted)), **columns, **moments}):
+        found = connection.execute(
+            f"""
+            WITH asked AS (
+                SELECT number, d.* FROM warehouse.sla_days AS d JOIN wanted AS w USING (objective, scope, subject)
+                WHERE d.start >= make_timestamp(since) AND d."end" <= make_timestamp(until)
+                  AND (d.fingerprint = w.fingerprint OR d.start < make_timestamp(frozen))
+            )
+            {query}
+            """
+        ).fetchnumpy()
+    whole = {name: np.asarray(column, dtype=np.int64) for name, column in found.items()}
+    figures = np.stack([whole[name] for name in ("start", "end", *_FIGURES)], axis=1)
+    return Days(whole["number"], figures, whole["ledger"], whole["gap"])
+
+
+@contextlib.contextmanager
+def _registered(connection: DuckDBPyConnection, name: str, columns: Mapping[str, Sequence[Any]]) -> Iterator[None]:
+    """Columns as a table that one query can read. As SQL text they would take longer than all that is done with them.
+
+    The bare capsule: see `hot`.
+    """
+    import pyarrow as pa
+
+    batch = pa.RecordBatch.from_arrays([pa.array(values) for values in columns.values()], names=list(columns))
+    connection.register(name, pa.RecordBatchReader.from_batches(batch.schema, [batch]).__arrow_c_stream__())
+    try:
+        yield
+    finally:
+        connection.unregister(name)
 
 
 def _has_days(connection: DuckDBPyConnection) -> bool:
@@ -166,17 +227,11 @@ def write_days(path: Path, rows: Sequence[DayRow], now: datetime) -> None:
 
 
 def _take(warehouse: DuckDBPyConnection, rows: Sequence[DayRow]) -> None:
-    import pyarrow as pa
-
-    columns = _columns(rows)
-    batch = pa.RecordBatch.from_arrays([pa.array(values) for values in columns.values()], names=list(columns))
-    # As SQL text they would take three times as long as computing them does. The bare capsule: see `hot`.
-    warehouse.register("days", pa.RecordBatchReader.from_batches(batch.schema, [batch]).__arrow_c_stream__())
     moments = ", ".join(f'make_timestamp("{name}") AS "{name}"' for name in _MOMENTS)
-    warehouse.execute(
-        f"INSERT INTO computed_days ({_COLUMNS}) SELECT {_COLUMNS} FROM (SELECT * REPLACE ({moments}) FROM days)"
-    )
-    warehouse.unregister("days")
+    with _registered(warehouse, "days", _columns(rows)):
+        warehouse.execute(
+            f"INSERT INTO computed_days ({_COLUMNS}) SELECT {_COLUMNS} FROM (SELECT * REPLACE ({moments}) FROM days)"
+        )
 
 
 def _columns(rows: Sequence[DayRow]) -> dict[str, Sequence[Any]]:

@@ -8,8 +8,8 @@ import pytest
 
 from monitoring_pipeline.analysis.objective import ObjectiveSpec, Promise
 from monitoring_pipeline.analysis.sla.account import Account
+from monitoring_pipeline.analysis.sla.course import Course, Part
 from monitoring_pipeline.analysis.sla.evidence import Pair
-from monitoring_pipeline.analysis.sla.parts import Part
 from monitoring_pipeline.analysis.sla.periods import Period, period_at
 from monitoring_pipeline.analysis.sla.standing import Standing
 from monitoring_pipeline.reports.sla import forecast_sentence, percent_text, standing_document, subject_name
@@ -32,7 +32,7 @@ def standing(*days: Account, burn: Account | None = None, spec: ObjectiveSpec = 
     if over:
         period = Period(period.name, period.start, until)
     windows = {} if burn is None else {timedelta(hours=1): burn, timedelta(days=3): burn}
-    return Standing(promise, period, until, parts, windows)
+    return Standing(promise, period, until, Course.of(parts), windows)
 
 
 GOOD, BAD, BLIND = Account(good=24 * HOUR), Account(good=23 * HOUR, bad=HOUR), Account(unknown=24 * HOUR)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from monitoring_pipeline.analysis.sla.spans import Timeline, Verdict, clip
 
-__all__ = ["NOTHING", "Account", "of_timeline", "total"]
+__all__ = ["NOTHING", "Account", "of_timeline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +74,3 @@ def of_timeline(spans: Timeline, start: int | None = None, end: int | None = Non
     for begin, until, verdict in spans:
         sums[verdict] += until - begin
     return Account(sums[Verdict.GOOD], sums[Verdict.BAD], sums[Verdict.UNKNOWN], sums[Verdict.EXCLUDED])
-
-
-def total(accounts: Iterable[Account]) -> Account:
-    """All of them together."""
-    good = bad = unknown = excluded = 0
-    for each in accounts:
-        good += each.good
-        bad += each.bad
-        unknown += each.unknown
-        excluded += each.excluded
-    return Account(good, bad, unknown, excluded)

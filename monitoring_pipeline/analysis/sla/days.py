@@ -13,22 +13,24 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from monitoring_pipeline.analysis.objective import Promise
 from monitoring_pipeline.analysis.sla.account import Account
 from monitoring_pipeline.analysis.sla.evidence import VIEWS, Pair, Surroundings, gather, views_of
 from monitoring_pipeline.analysis.sla.periods import Day, day_of, days
 from monitoring_pipeline.analysis.sla.room import Room
-from monitoring_pipeline.clock import from_us
+from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.records import LedgerEntry
 from monitoring_pipeline.store import sla
 from monitoring_pipeline.store import sla_days as stored
 from monitoring_pipeline.store.sla import GapRow
-from monitoring_pipeline.store.sla_days import DayRow, DaySum
+from monitoring_pipeline.store.sla_days import DayRow, Days
 
 if TYPE_CHECKING:
+    import numpy as np
     from duckdb import DuckDBPyConnection
+    from numpy.typing import NDArray
 
 __all__ = ["Computed", "Currency", "currency", "recompute", "refresh"]
 
@@ -65,19 +67,34 @@ class Currency:
         """Whether a row says what computing the day now would say."""
         if row.start < self.frozen[promise.spec.kind]:
             return True
-        return row.fingerprint == promise.fingerprint and self.still(promise, row)
+        if row.fingerprint != promise.fingerprint:
+            return False
+        entry, gap = self.newest(promise)
+        if entry <= row.ledger and gap <= row.gap:
+            return True
+        stretch = to_us(row.start), to_us(row.end)
+        return not any(self._moved(source, *stretch, row.ledger, row.gap) for source in promise.sources)
 
-    def still(self, promise: Promise, kept: DayRow | DaySum) -> bool:
-        """Whether nobody corrected what is kept, and no gap in it turned up, after it was computed."""
+    def held(self, promise: Promise, kept: Days) -> NDArray[np.bool_]:
+        """The same of days that were computed with the promise's terms, or stay as they are."""
+        return (kept.start < to_us(self.frozen[promise.spec.kind])) | ~self.moved(promise, kept)
+
+    def moved(self, promise: Promise, kept: Days) -> NDArray[np.bool_]:
+        """Whether somebody corrected what is kept, or a gap in it turned up, after it was computed."""
+        import numpy as np
+
+        found = np.zeros(len(kept.number), dtype=np.bool_)
         for source in promise.sources:
-            entry, gap = self._newest.get(source, (0, 0))
-            if (entry > kept.ledger or gap > kept.gap) and self._moved(kept, source):
-                return False
-        return True
+            found |= self._moved(source, kept.start, kept.end, kept.ledger, kept.gap)
+        return found
+
+    def newest(self, promise: Promise) -> tuple[int, int]:
+        """The numbers of the last entry and the last gap of its sources: who knows both need not look further."""
+        known = [self._newest.get(source, (0, 0)) for source in promise.sources]
+        return max(entry for entry, _ in known), max(gap for _, gap in known)
 
     @cached_property
     def _newest(self) -> dict[str, tuple[int, int]]:
-        """Per source the number of its last entry and the id of its last gap: who knows both need not look further."""
         return {
             source: (
                 max((entry.number for entry in self.ledger.get(source, ())), default=0),
@@ -86,14 +103,14 @@ class Currency:
             for source in {*self.ledger, *self.gaps}
         }
 
-    def _moved(self, kept: DayRow | DaySum, source: str) -> bool:
+    def _moved(self, source: str, start: Any, end: Any, ledger: Any, gap: Any) -> Any:
+        """Of one day, or of many as arrays."""
+        found = False
         for entry in self.ledger.get(source, ()):
-            if entry.number > kept.ledger and entry.start < kept.end and entry.end > kept.start:
-                return True
-        for gap in self.gaps.get(source, ()):
-            if gap.id > kept.gap and from_us(gap.start) < kept.end and from_us(gap.end) >= kept.start:
-                return True
-        return False
+            found |= (entry.number > ledger) & (to_us(entry.start) < end) & (to_us(entry.end) > start)
+        for missed in self.gaps.get(source, ()):
+            found |= (missed.id > gap) & (missed.start < end) & (missed.end >= start)
+        return found
 
 
 def currency(

@@ -141,7 +141,8 @@ class Evidence:
         return union(((to_us(begin), to_us(until)) for begin, until in found), Verdict.EXCLUDED)
 
     def _patches(self, promise: Promise, source: str) -> list[Span]:
-        return patches(self.around.ledger.get(source, ()), promise.objective, promise.spec.terms)
+        entries = self.around.ledger.get(source)
+        return patches(entries, promise.objective, promise.spec.terms) if entries else []
 
     # -- accounts ------------------------------------------------------------------------------------
 

@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 from monitoring_pipeline.analysis.objective import Promise
-from monitoring_pipeline.analysis.sla.account import Account
+from monitoring_pipeline.analysis.sla.course import Course, Part
 from monitoring_pipeline.analysis.sla.days import Currency, currency
-from monitoring_pipeline.analysis.sla.evidence import Evidence, Pair, Surroundings, gather
+from monitoring_pipeline.analysis.sla.evidence import Evidence, Surroundings, gather
 from monitoring_pipeline.analysis.sla.periods import Period, days
 from monitoring_pipeline.analysis.sla.room import Room
 from monitoring_pipeline.store import sla_days as stored
-from monitoring_pipeline.store.sla_days import DayRow, DaySum, Wanted
+from monitoring_pipeline.store.sla_days import Days, Wanted
 
 if TYPE_CHECKING:
+    import numpy as np
     from duckdb import DuckDBPyConnection
+    from numpy.typing import NDArray
 
-__all__ = ["Part", "Parts"]
+__all__ = ["Parts"]
 
 Key = tuple[str, str, str]
 Stretch = tuple[datetime, datetime]
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What a stretch of a period counts as."""
-
-    start: datetime
-    end: datetime
-    pair: Pair
 
 
 class Parts:
@@ -45,65 +38,61 @@ class Parts:
         self._room, self._connection, self._around = room, connection, around
         self._promises, self._periods, self._now = promises, periods, now
 
-    def all(self, *, daily: bool) -> dict[Key, list[Part]]:
+    def all(self, *, daily: bool) -> dict[Key, Course]:
         """The parts of every promise, oldest first; day by day, or else kept days as one where that can be."""
         start = min(period.start for period in self._periods.values())
         end = min(self._now, max(period.end for period in self._periods.values()))
         judge = currency(self._room, self._connection, self._around, self._promises, (start, end), self._now)
         kept = {} if daily else dict(self._summed(judge))
-        rest = {promise.key: promise for promise in self._promises if promise.key not in kept}
-        if rest:
-            kept |= self._days(rest, judge, start, end)
-        holes = {promise.key: list(self._holes(promise, kept[promise.key])) for promise in self._promises}
+        kept |= self._days([promise for promise in self._promises if promise.key not in kept], judge)
+        holes = {promise.key: kept[promise.key].holes(*self._asked(promise)) for promise in self._promises}
         evidence = self._read(holes)
+        bounds = cache(_bounds)
         for promise in self._promises:
-            live = [part for hole in holes[promise.key] for part in _live(promise, hole, evidence[hole])]
-            kept[promise.key] = sorted([*kept[promise.key], *live], key=lambda part: part.start)
+            own = holes[promise.key]
+            if own:
+                kept[promise.key] += Course.of(
+                    part for hole in own for part in _live(promise, bounds(promise.spec.timezone, hole), evidence[hole])
+                )
         return kept
+
+    def _asked(self, promise: Promise) -> Stretch:
+        """What of its period has come."""
+        period = self._periods[promise.key]
+        return period.start, min(self._now, period.end)
 
     # -- kept days -----------------------------------------------------------------------------------
 
-    def _summed(self, judge: Currency) -> Iterable[tuple[Key, list[Part]]]:
+    def _wanted(self, promises: Sequence[Promise], judge: Currency) -> list[Wanted]:
+        return [
+            Wanted(*promise.key, promise.fingerprint, *self._asked(promise), judge.frozen[promise.spec.kind])
+            for promise in promises
+        ]
+
+    def _summed(self, judge: Currency) -> Iterator[tuple[Key, Course]]:
         """Kept days of periods of the calendar as one part, where they touch each other and all hold.
 
         Of rolling windows the days are needed: the budget comes back as they leave it.
         """
         asked = [promise for promise in self._promises if not self._periods[promise.key].rolling]
-        wanted = [
-            Wanted(number, *promise.key, promise.fingerprint, self._periods[promise.key].start,
-                   min(self._now, self._periods[promise.key].end), judge.frozen[promise.spec.kind])
-            for number, promise in enumerate(asked)
-        ]  # fmt: skip
-        for number, found in stored.sum_days(self._connection, wanted).items():
-            promise = asked[number]
-            if found.touching and judge.still(promise, found):
-                yield promise.key, [Part(found.start, found.end, _pair(found))]
+        sums = stored.sum_days(self._connection, self._wanted(asked, judge))
+        doubtful = _doubtful(sums, asked, judge)
+        for place, number in enumerate(sums.number.tolist()):
+            promise, own = asked[number], sums[place : place + 1]
+            if not doubtful[place] or not judge.moved(promise, own).any():
+                yield promise.key, Course(own.figures)
 
-    def _days(
-        self, promises: Mapping[Key, Promise], judge: Currency, start: datetime, end: datetime
-    ) -> dict[Key, list[Part]]:
-        kept: dict[Key, list[Part]] = {key: [] for key in promises}
-        for row in stored.read_days(self._connection, start, end, {each.objective for each in promises.values()}):
-            key = row.objective, row.scope, row.subject
-            promise, period = promises.get(key), self._periods.get(key)
-            if promise is None or period is None or row.start < period.start or row.end > period.end:
-                continue
-            reached = kept[key][-1].end if kept[key] else period.start
-            if row.start >= reached and judge.holds(row, promise):
-                kept[key].append(Part(row.start, row.end, _pair(row)))
-        return kept
+    def _days(self, promises: Sequence[Promise], judge: Currency) -> dict[Key, Course]:
+        days = stored.pick_days(self._connection, self._wanted(promises, judge))
+        doubtful = set(days.number[_doubtful(days, promises, judge) | _overlapping(days)].tolist())
+        found = {}
+        for number, own in enumerate(days.split(len(promises))):
+            promise = promises[number]
+            figures = _holding(own, promise, judge) if number in doubtful else own.figures
+            found[promise.key] = Course(figures)
+        return found
 
     # -- between them --------------------------------------------------------------------------------
-
-    def _holes(self, promise: Promise, kept: Iterable[Part]) -> Iterable[Stretch]:
-        period = self._periods[promise.key]
-        at, end = period.start, min(self._now, period.end)
-        for part in kept:
-            if at < part.start:
-                yield at, part.start
-            at = part.end
-        if at < end:
-            yield at, end
 
     def _read(self, holes: Mapping[Key, Sequence[Stretch]]) -> dict[Stretch, Evidence]:
         about: dict[Stretch, list[Promise]] = defaultdict(list)
@@ -113,15 +102,41 @@ class Parts:
         return {hole: gather(self._connection, self._around, own, *hole) for hole, own in about.items()}
 
 
-def _live(promise: Promise, hole: Stretch, evidence: Evidence) -> list[Part]:
+def _doubtful(kept: Days, promises: Sequence[Promise], judge: Currency) -> NDArray[np.bool_]:
+    """Where something is known of a promise's sources that was not when the days were computed."""
+    import numpy as np
+
+    newest = np.array([judge.newest(promise) for promise in promises], dtype=np.int64).reshape(-1, 2)[kept.number]
+    return (newest[:, 0] > kept.ledger) | (newest[:, 1] > kept.gap)
+
+
+def _overlapping(kept: Days) -> NDArray[np.bool_]:
+    """Where a day begins before the same promise's day before it ends, as after a change of the time zone."""
+    import numpy as np
+
+    overlaps = (kept.start[1:] < kept.end[:-1]) & (kept.number[1:] == kept.number[:-1])
+    return np.append(np.zeros(min(1, len(kept.number)), dtype=bool), overlaps)
+
+
+def _holding(kept: Days, promise: Promise, judge: Currency) -> NDArray[np.int64]:
+    """The days of one promise that still hold, each only once the one before is over."""
+    import numpy as np
+
+    held = judge.held(promise, kept)
+    reached, chosen = None, []
+    for place in np.flatnonzero(held).tolist():
+        if reached is None or kept.start[place] >= reached:
+            chosen.append(place)
+            reached = kept.end[place]
+    return kept.figures[chosen]
+
+
+def _bounds(zone: str, hole: Stretch) -> list[Stretch]:
+    """A hole in days of a time zone."""
     start, end = hole
-    bounds = [(max(start, day.start), min(end, day.end)) for day in days(promise.spec.timezone, start, end)]
+    return [(max(start, day.start), min(end, day.end)) for day in days(zone, start, end)]
+
+
+def _live(promise: Promise, bounds: Sequence[Stretch], evidence: Evidence) -> Iterator[Part]:
     pairs = evidence.accounts(promise, bounds)
-    return [Part(*bound, pair) for bound, pair in zip(bounds, pairs, strict=True)]
-
-
-def _pair(kept: DayRow | DaySum) -> Pair:
-    corrected = Account(kept.good, kept.bad, kept.unknown, kept.excluded)
-    as_measured = (kept.m_good, kept.m_bad, kept.m_unknown, kept.m_excluded)
-    same = as_measured == (kept.good, kept.bad, kept.unknown, kept.excluded)
-    return Pair(corrected if same else Account(*as_measured), corrected)
+    return (Part(*bound, pair) for bound, pair in zip(bounds, pairs, strict=True))

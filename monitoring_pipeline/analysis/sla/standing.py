@@ -6,16 +6,17 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from monitoring_pipeline.analysis.objective import Promise
-from monitoring_pipeline.analysis.sla.account import Account, total
+from monitoring_pipeline.analysis.sla.account import Account
 from monitoring_pipeline.analysis.sla.budget import BURN_WINDOWS, Budget, budget_of, burn_rate, exhausted_at
 from monitoring_pipeline.analysis.sla.corrections import in_force
+from monitoring_pipeline.analysis.sla.course import Course
 from monitoring_pipeline.analysis.sla.evidence import Pair, Surroundings, gather, views_of
-from monitoring_pipeline.analysis.sla.parts import Part, Parts
+from monitoring_pipeline.analysis.sla.parts import Parts
 from monitoring_pipeline.analysis.sla.periods import Period, period_at
 from monitoring_pipeline.analysis.sla.room import Room
 from monitoring_pipeline.records import LedgerEntry
@@ -40,17 +41,14 @@ class Standing:
     promise: Promise
     period: Period
     until: datetime
-    parts: Sequence[Part]
+    parts: Course
     burn: Mapping[timedelta, Account] = field(default_factory=dict)
     entries: Sequence[LedgerEntry] = ()
 
     @cached_property
     def pair(self) -> Pair:
         """The whole period until now, as measured and as corrected."""
-        corrected = total(part.pair.corrected for part in self.parts)
-        if all(part.pair.measured is part.pair.corrected for part in self.parts):
-            return Pair(corrected, corrected)
-        return Pair(total(part.pair.measured for part in self.parts), corrected)
+        return self.parts.pair
 
     @property
     def account(self) -> Account:
@@ -160,8 +158,8 @@ def standings(
     ]
     if not about:
         return []
-    moment, around = at or now, room.surroundings(now)
-    periods = {promise.key: period_at(promise.spec.window, promise.spec.timezone, moment) for promise in about}
+    moment, around, period = at or now, room.surroundings(now), cache(period_at)
+    periods = {promise.key: period(promise.spec.window, promise.spec.timezone, moment) for promise in about}
     with room.history(now, views_of(about)) as connection:
         parts = Parts(room, connection, around, about, periods, now).all(daily=daily)
         burn = burn_accounts(connection, around, about, now) if moment == now else {}
@@ -200,6 +198,7 @@ def _touching(around: Surroundings, promise: Promise, period: Period) -> list[Le
     return [
         entry
         for source in promise.sources
-        for entry in in_force(around.ledger.get(source, ()))
+        if source in around.ledger
+        for entry in in_force(around.ledger[source])
         if entry.start < period.end and entry.end > period.start and entry.objective in ("", promise.objective)
     ]

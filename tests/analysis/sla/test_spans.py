@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitoring_pipeline.analysis.sla.account import Account, of_timeline, total
+from monitoring_pipeline.analysis.sla.account import Account, of_timeline
 from monitoring_pipeline.analysis.sla.spans import (
     Span,
     Verdict,
@@ -87,7 +87,7 @@ def test_a_gap_makes_good_time_unknown_and_never_makes_any_good(
 def test_parts_of_a_window_add_up_to_it(spans: list[Span], edges: list[int]) -> None:
     cuts = sorted([START, END, *(min(END, max(START, edge)) for edge in edges)])
     parts = [of_timeline(spans, begin, end) for begin, end in itertools.pairwise(cuts)]
-    assert total(parts) == of_timeline(spans)
+    assert sum(parts, Account()) == of_timeline(spans)
     assert of_timeline(spans) == of_timeline(clip(spans, START, END))
 
 

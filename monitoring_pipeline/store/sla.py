@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 __all__ = [
+    "REACH",
     "Counted",
     "GapRow",
     "Piece",
@@ -36,6 +37,10 @@ __all__ = [
 
 # Built from names and escaped literals of our own only.
 # ruff: noqa: S608
+
+
+REACH = timedelta(days=1)
+"""For how long after its last slot a gap may go on, at most: until the check's next result."""
 
 
 class GapRow(NamedTuple):
@@ -100,7 +105,7 @@ def gaps_within(
     start: datetime,
     end: datetime,
     *,
-    reach: timedelta = timedelta(days=1),
+    reach: timedelta = REACH,
     resumption: bool = False,
 ) -> list[GapRow]:
     """Gaps that touch [start, end), or ended up to `reach` before it. Needs the view `gaps`.

@@ -37,6 +37,7 @@ __all__ = ["Computed", "Currency", "currency", "recompute", "refresh"]
 _SETTLED = timedelta(minutes=10)
 _FARTHEST = timedelta(days=1200)
 _CHUNK_DAYS = 7
+_REACH = sla.REACH // timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class Currency:
         for entry in self.ledger.get(source, ()):
             found |= (entry.number > ledger) & (to_us(entry.start) < end) & (to_us(entry.end) > start)
         for missed in self.gaps.get(source, ()):
-            found |= (missed.id > gap) & (missed.start < end) & (missed.end >= start)
+            found |= (missed.id > gap) & (missed.start < end) & (missed.end + _REACH >= start)
         return found
 
 

@@ -13,14 +13,16 @@ import pytest
 from monitoring_pipeline.analysis.objective import Promise
 from monitoring_pipeline.analysis.sla.account import Account
 from monitoring_pipeline.analysis.sla.course import Course, Part
-from monitoring_pipeline.analysis.sla.days import Currency, currency
+from monitoring_pipeline.analysis.sla.days import Currency, currency, refresh
 from monitoring_pipeline.analysis.sla.evidence import Pair, views_of
 from monitoring_pipeline.analysis.sla.parts import Parts
 from monitoring_pipeline.analysis.sla.periods import Period, day_of, period_at
 from monitoring_pipeline.analysis.sla.room import Room
+from monitoring_pipeline.analysis.sla.standing import standings
 from monitoring_pipeline.store import sla_days as stored
 from monitoring_pipeline.store.sla_days import DayRow
 from monitoring_pipeline.store.spec import RetentionSpec
+from monitoring_pipeline.store.warehouse import open_warehouse
 from tests.analysis.sla.promising import START, Past, at, past
 
 NOW = 24 * 20
@@ -90,6 +92,29 @@ def _one_by_one(rows: list[DayRow], promise: Promise, period: Period, judge: Cur
             pair = Pair(Account(*row[11:15]), Account(*row[7:11]))
             found.append(Part(row.start, row.end, pair))
     return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_kept_days_say_what_history_says_after_anything_turned_up(here: Past, seed: int) -> None:
+    dice = random.Random(seed)
+    for source in ("a", "b"):
+        moments = sorted(dice.uniform(-5, NOW) for _ in range(40))
+        here.status(source, *((moment, dice.choice(["healthy", "critical", "warning"])) for moment in moments))
+    here.publish(NOW)
+    refresh(here.room, at(NOW))
+    for source in dice.sample(["a", "b"], dice.randint(1, 2)):
+        begin = dice.uniform(0, NOW - 30)
+        here.gap(source, begin, begin + dice.uniform(0, 30), 10)
+        here.correct(source, begin + 9, begin + dice.uniform(10, 40), dice.choice(["up", "down"]), now=at(NOW))
+    here.publish(NOW)
+    kept, summed = here.standings(NOW), here.standings(NOW, daily=False)
+    with open_warehouse(here.room.warehouse, at(NOW)) as warehouse:
+        warehouse.execute("DELETE FROM sla_days")
+    here.publish(NOW)
+    live = standings(here.room, at(NOW))
+    assert [list(each.parts) for each in kept] == [list(each.parts) for each in live]
+    assert [each.pair for each in summed] == [each.pair for each in live]
+    assert [each.exhausted_at for each in summed] == [each.exhausted_at for each in live]
 
 
 def _part(begin: float, end: float, good: int = 1, measured: int = 1) -> Part:

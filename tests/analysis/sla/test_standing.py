@@ -93,9 +93,21 @@ def test_a_gap_that_turns_up_late_makes_kept_time_unknown(lived: Past) -> None:
     lived.publish(100)
     lived.gap("db", 30, 32.9, 30)
     assert hours(lived.standing(100)) == (pytest.approx(95), 2, pytest.approx(3), 0)
-    assert refresh(lived.room, at(100)).rows == 1
+    assert refresh(lived.room, at(100)).rows == 2  # it might have gone on until the next day
     lived.publish(100)
     assert hours(lived.standing(100)) == (pytest.approx(95), 2, pytest.approx(3), 0)
+
+
+def test_a_late_gap_that_goes_on_beyond_midnight_is_seen_in_both_days(lived: Past) -> None:
+    lived.publish(100)
+    refresh(lived.room, at(100))
+    lived.publish(100)
+    lived.gap("db", 46, 47, 2)
+    lived.result("db", 50)
+    assert hours(lived.standing(100)) == hours(lived.standing(100, daily=False)) == (94, 2, 4, 0)
+    assert refresh(lived.room, at(100)).rows == 2
+    lived.publish(100)
+    assert hours(lived.standing(100)) == (94, 2, 4, 0)
 
 
 def test_other_terms_make_kept_days_worthless(lived: Past) -> None:

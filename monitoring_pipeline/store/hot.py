@@ -29,6 +29,7 @@ HOT: dict[str, Table] = {name: tables.metadata.tables[name] for name in TIME_COL
 
 _MOMENTS = {"slot", "started", "finished", "time", "start", "end", "at", "received"}
 _PAGE_ROWS = 50_000
+_PIECE_ROWS = 500
 
 
 def snapshot(connection: Connection) -> None:
@@ -55,24 +56,26 @@ def copy_hot(
     source: str | None = None,
     since: int | None = None,
     metrics: Collection[str] | None = None,
+    in_order: bool = False,
 ) -> tuple[int, int]:
     """Copies the rows of `table` with an id above `after` into the DuckDB table `target`.
 
     At most `limit` rows, in the order of their ids; only those of one `source`, not older than `since`
-    (microseconds), or, of samples, of some `metrics`, when given. Returns how many, and the last id (`after`
-    when none).
+    (microseconds), or, of samples, of some `metrics`, when given. With `in_order` those of each page lie in
+    the order of time. Returns how many, and the last id (`after` when none).
     """
     count, last = 0, after
     while limit is None or count < limit:
         page = _PAGE_ROWS if limit is None else min(_PAGE_ROWS, limit - count)
         result = connection.execute(_query(table, last, page, source, since, metrics))
         # The driver's own cursor: row objects and their conversions would double the price.
-        rows: list[Sequence[Any]] = cast("Any", result).cursor.fetchall()
+        columns = _columns(cast("Any", result).cursor, len(table.columns))
         result.close()
-        if rows:
-            _insert(into, target, table, rows)
-            count, last = count + len(rows), rows[-1][0]
-        if len(rows) < page:
+        found = len(columns[0])
+        if found:
+            _insert(into, target, table, columns, in_order=in_order)
+            count, last = count + found, columns[0][-1]
+        if found < page:
             break
     return count, last
 
@@ -90,18 +93,28 @@ def _query(
     return query
 
 
-def _insert(into: DuckDBPyConnection, target: str, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+def _columns(cursor: Any, width: int) -> list[list[Any]]:
+    """All rows of a cursor by column. In small pieces: many rows alive at once keep the garbage collector busy."""
+    columns: list[list[Any]] = [[] for _ in range(width)]
+    while rows := cursor.fetchmany(_PIECE_ROWS):
+        for column, values in zip(columns, zip(*rows, strict=True), strict=True):
+            column.extend(values)
+    return columns
+
+
+def _insert(
+    into: DuckDBPyConnection, target: str, table: Table, values: Sequence[Sequence[Any]], *, in_order: bool
+) -> None:
     import pyarrow as pa
 
-    arrays = [_to_arrow(column, values) for column, values in zip(table.columns, zip(*rows, strict=True), strict=True)]
+    arrays = [_to_arrow(column, own) for column, own in zip(table.columns, values, strict=True)]
     batch = pa.RecordBatch.from_arrays(arrays, names=[column.name for column in table.columns])
     # The bare capsule: DuckDB hands any other Arrow object to pyarrow.dataset, which imports pandas.
     into.register("hot_rows", pa.RecordBatchReader.from_batches(batch.schema, [batch]).__arrow_c_stream__())
     columns = ", ".join(_to_duckdb(column) for column in table.columns)
     names = ", ".join(f'"{column.name}"' for column in table.columns)
-    into.execute(
-        f'INSERT INTO {target} ({names}) SELECT {columns} FROM hot_rows ORDER BY "{TIME_COLUMNS[table.name]}"'  # noqa: S608
-    )
+    order = f'ORDER BY "{TIME_COLUMNS[table.name]}"' if in_order else ""
+    into.execute(f"INSERT INTO {target} ({names}) SELECT {columns} FROM hot_rows {order}")  # noqa: S608
     into.unregister("hot_rows")
 
 

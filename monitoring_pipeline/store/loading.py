@@ -65,7 +65,7 @@ def _load_batch(store: OperationalStore, warehouse: DuckDBPyConnection, name: st
         loaded = watermarks(warehouse)[name]
         # A new warehouse beside an old store: what expired cannot come any more.
         after = max(loaded, marks.read_marks(connection).expired.get(name, 0))
-        count, last = copy_hot(connection, warehouse, name, HOT[name], after=after, limit=batch_rows)
+        count, last = copy_hot(connection, warehouse, name, HOT[name], after=after, limit=batch_rows, in_order=True)
         if name == "collections" and count:
             count_hours(warehouse, after, last)
         if last > loaded:

@@ -19,8 +19,9 @@ from bench.figures import Row, quantile_rows
 from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.store import marks, rollups, tables
 from monitoring_pipeline.store.operational import OperationalStore
-from monitoring_pipeline.store.rollups import DAY, HOUR, LEVELS, MINUTE, Level
+from monitoring_pipeline.store.rollups import DAY, HOUR, LEVELS, MINUTE, WEEK, Level
 from monitoring_pipeline.store.rollups.building import GRACE, lay
+from monitoring_pipeline.store.rollups.executions import merged as merged_executions
 from monitoring_pipeline.store.rollups.values import COLUMNS, merged
 from monitoring_pipeline.store.spec import RollupRetentionSpec
 from monitoring_pipeline.store.warehouse import literal, open_warehouse, transaction
@@ -183,6 +184,9 @@ def _draw_weeks(warehouse: DuckDBPyConnection) -> None:
     warehouse.execute("DELETE FROM values_week")
     weeks = merged("SELECT * FROM values_day", "series")
     warehouse.execute(f"INSERT INTO values_week BY NAME SELECT series, bucket, {listed}, sketch FROM ({weeks})")
+    warehouse.execute("DELETE FROM executions_week")
+    found = merged_executions(WEEK, "FROM executions_day", "series")
+    warehouse.execute(f"INSERT INTO executions_week BY NAME SELECT * FROM ({found}) ORDER BY series, bucket")
 
 
 # -- today -------------------------------------------------------------------------------------------

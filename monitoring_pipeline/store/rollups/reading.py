@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from monitoring_pipeline.store import queries
 from monitoring_pipeline.store.rollups import executions as counted
 from monitoring_pipeline.store.rollups import values
-from monitoring_pipeline.store.rollups.levels import DAY, HOUR, Level, cover, level_for
+from monitoring_pipeline.store.rollups.levels import DAY, HOUR, WEEK, Level, cover, level_for
 from monitoring_pipeline.store.rollups.stored import Chosen
 from monitoring_pipeline.store.warehouse import aware, literal
 
@@ -116,7 +116,7 @@ def totals(
     if since >= until:
         return []
     chosen = Chosen(connection, source, metric, check)
-    days = chosen.days_of(since, until) if quantiles else chosen.sums(since, until)
+    days = chosen.sketched(since, until) if quantiles else chosen.sums(since, until)
     merged = values.merged(f"FROM {days}", values.SERIES, "NULL::TIMESTAMP", quantiles=quantiles)
     more = ", p50, p95, p99" if quantiles else ""
     return _rows(
@@ -192,9 +192,9 @@ def found(
 def uptime(
     connection: DuckDBPyConnection, source: str | None, since: datetime, until: datetime, check: str | None = None
 ) -> list[dict[str, Any]]:
-    """The answer of `queries.uptime`, counted from days and hours as far as they reach."""
+    """The answer of `queries.uptime`, counted from weeks, days and hours as far as they reach."""
     chosen = Chosen(connection, source, check=check)
-    built = chosen.built("results", (DAY, HOUR))
+    built = chosen.built("results", (WEEK, DAY, HOUR))
     sums: dict[str, dict[str, Any]] = {}
     for level, start, end in cover(since, until, built):
         for row in _uptime(chosen, source, level, start, end):

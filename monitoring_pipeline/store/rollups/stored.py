@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from monitoring_pipeline.store.measured import MEASURED
 from monitoring_pipeline.store.rollups import executions, values
-from monitoring_pipeline.store.rollups.levels import BUILT, DAY, HOUR, MINUTE, WEEK, Level, cover
+from monitoring_pipeline.store.rollups.levels import DAY, HOUR, LEVELS, MINUTE, WEEK, Level, cover
 from monitoring_pipeline.store.rollups.progress import read_built
 from monitoring_pipeline.store.warehouse import literal
 
@@ -37,10 +37,11 @@ class Chosen:
     check: str | None = None
     _numbers: dict[str, list[int]] = field(default_factory=dict, init=False, repr=False)
 
-    def built(self, log: str, levels: Iterable[Level] = BUILT) -> dict[Level, datetime]:
+    def built(self, log: str, levels: Iterable[Level] = LEVELS) -> dict[Level, datetime]:
         """Up to when levels of a log are in the published copy; those of which nothing is are left out."""
-        found = {level: self._built.get((log, level.name)) for level in levels}
-        return {level: until for level, until in found.items() if until is not None}
+        found = {level: self._built.get((log, (DAY if level == WEEK else level).name)) for level in levels}
+        # A week that goes on has the days it has: only those that are over are whole.
+        return {level: level.floor(until) for level, until in found.items() if until is not None}
 
     def values(self, level: Level, start: datetime, end: datetime, *, sketches: bool = False) -> str:
         """A table of whole buckets of values in [start, end); `start` begins one. Days may have their sketches."""
@@ -61,41 +62,34 @@ class Chosen:
                 f"SELECT bucket::TIMESTAMP AS bucket, sum(count) AS count FROM warehouse.{level.values} "
                 f"SEMI JOIN {measured} USING (series) WHERE {_within(since, until)} GROUP BY bucket"
                 if level
-                else "SELECT date_trunc('minute', time) AS bucket, count(*) AS count "
+                else f"SELECT date_trunc('{coarsest.name}', time) AS bucket, count(*) AS count "
                 f"FROM ({self._points(since, until)}) WHERE {MEASURED} GROUP BY bucket"
-                for level, since, until in self._cover("samples", start, end, coarsest)
+                for level, since, until in cover(start, end, self._wide("samples", coarsest))
             ]
         )
 
     def sums(self, start: datetime, end: datetime) -> str:
-        """A table that has, of each series, a row of sums per stretch of one width; together they cover [start, end).
+        """A table that has, of each series, a row of sums per stretch of time; together they cover [start, end).
 
-        The newest hours of a day come from hours and minutes, and names are joined with what is summed already: fast
-        for all series at once.
+        What is stored is summed by the numbers of series, names are joined with the sums, and what no hour holds yet
+        comes from its rows: fast for all series at once.
         """
-        parts = []
-        for level, since, until in self._cover("samples", start, end):
-            if level is None:
-                parts.append(self._minutes(since, until))
-                continue
-            figures = ", ".join(f"{values.whole(name)} AS {name}" for name in values.EXACT)
-            rows = f"SELECT series, bucket, {figures} FROM warehouse.{level.values} WHERE {_within(since, until)}"
-            parts.append(
-                f"""
-                SELECT * REPLACE ({literal(since)} AS bucket)
-                FROM ({values.merged(rows, "series", "NULL", quantiles=False)}) JOIN warehouse.series ON id = series
-                WHERE {self._only()}
-                """
-            )
+        stretches = list(cover(start, end, self._wide("samples", WEEK)))
+        parts = [self._summed_points(since, until) for level, since, until in stretches if level is None]
+        stored = [self._summed_values(level, since, until) for level, since, until in stretches if level]
+        if stored:
+            first = literal(min(since for level, since, _ in stretches if level))
+            sums = values.merged(f"FROM {self._gathered(stored)}", "series", first, quantiles=False)
+            parts.append(f"SELECT * FROM ({sums}) JOIN warehouse.series ON id = series WHERE {self._only()}")
         return self._gathered([f"SELECT {values.SERIES}, bucket, {', '.join(values.EXACT)} FROM ({p})" for p in parts])
 
-    def days_of(self, start: datetime, end: datetime) -> str:
-        """A table of day buckets that together cover [start, end) and no more, with sketches."""
+    def sketched(self, start: datetime, end: datetime) -> str:
+        """A table of buckets of days and weeks that together cover [start, end) and no more, with sketches."""
         parts = [
             self._stored_values(level, since, until, sketches=True)
             if level
             else values.from_points(DAY, self._points(since, until), self._fences(until), values.SERIES)
-            for level, since, until in cover(start, end, self.built("samples", [DAY]))
+            for level, since, until in cover(start, end, self.built("samples", [DAY, WEEK]))
         ]
         return self._gathered(parts)
 
@@ -104,30 +98,33 @@ class Chosen:
         newest = self._newest("results", level, start, end)
         parts = [self.stored_executions(level, start, newest)] if start < newest else []
         if newest < end:
-            pieces = f"FROM {self.exact_executions(newest, end)}"
+            pieces = f"FROM {self.exact_executions(newest, end, level)}"
             parts.append(executions.merged(level, pieces, executions.CHECK))
         return self._gathered(parts)
 
-    def exact_executions(self, start: datetime, end: datetime) -> str:
+    def exact_executions(self, start: datetime, end: datetime, coarsest: Level = WEEK) -> str:
         """A table of buckets of several widths that together cover [start, end), which are whole minutes."""
         return self._gathered(
             [
                 self.stored_executions(level, since, until) if level else self._counted_executions(since, until)
-                for level, since, until in self._cover("results", start, end)
+                for level, since, until in self._cover_results(start, end, coarsest)
             ]
         )
 
-    def _cover(
-        self, log: str, start: datetime, end: datetime, coarsest: Level = DAY
+    def _cover_results(
+        self, start: datetime, end: datetime, coarsest: Level
     ) -> Iterator[tuple[Level | None, datetime, datetime]]:
         """The coarsest stored buckets; minutes, which are kept for a short time, only at the newest end."""
-        built = self.built(log)
-        wide = {level: until for level, until in built.items() if MINUTE.width < level.width <= coarsest.width}
-        for level, since, until in cover(start, end, wide):
-            if level is None and MINUTE in built and built[MINUTE] - since < 2 * HOUR.width:
-                yield from cover(since, until, {MINUTE: built[MINUTE]})
+        minutes = self.built("results", [MINUTE]).get(MINUTE)
+        for level, since, until in cover(start, end, self._wide("results", coarsest)):
+            if level is None and minutes is not None and minutes - since < 2 * HOUR.width:
+                yield from cover(since, until, {MINUTE: minutes})
             else:
                 yield level, since, until
+
+    def _wide(self, log: str, coarsest: Level) -> dict[Level, datetime]:
+        """Up to when levels wider than minutes are stored."""
+        return self.built(log, [level for level in LEVELS if MINUTE.width < level.width <= coarsest.width])
 
     def _gathered(self, parts: Sequence[str]) -> str:
         """Runs queries one after the other into a table of this connection; its name.
@@ -141,9 +138,14 @@ class Chosen:
             self.connection.execute(f"INSERT INTO {name} BY NAME {part}")
         return name
 
-    def _minutes(self, start: datetime, end: datetime) -> str:
+    def _summed_points(self, start: datetime, end: datetime) -> str:
         points, limits = self._points(start, end), self._fences(end)
-        return values.from_points(MINUTE, points, limits, values.SERIES, quantiles=False)
+        return values.from_points(DAY, points, limits, values.SERIES, bucket=literal(start), quantiles=False)
+
+    def _summed_values(self, level: Level, start: datetime, end: datetime) -> str:
+        figures = ", ".join(f"{values.whole(name)} AS {name}" for name in values.EXACT)
+        rows = self._numbered_values(level, figures, start, end)
+        return values.merged(rows, "series", literal(start), quantiles=False)
 
     def _counted_executions(self, start: datetime, end: datetime) -> str:
         only = self._only(metric=False)
@@ -177,18 +179,36 @@ class Chosen:
         within = f"time >= {literal(start)} AND time < {literal(end)} AND isfinite(value)"
         return f"SELECT {values.SERIES}, time, value FROM samples WHERE {within} AND {self._only()}"
 
+    def _numbered_values(self, level: Level, figures: str, start: datetime, end: datetime) -> str:
+        """A query for figures of stored buckets by the numbers of series; of all that were chosen, if not of more."""
+        chosen = "true" if self.source is None else self._numbers_of(of_checks=False)
+        return f"""
+            SELECT series, bucket, {figures} FROM warehouse.{level.values} WHERE {_within(start, end)} AND {chosen}
+        """
+
     def _fences(self, end: datetime) -> str:
         if not self._built:
             return f"SELECT {values.SERIES}, 0.0 AS low, 0.0 AS high FROM samples WHERE false"
         day = DAY.floor(end - _TICK)
-        days = f"FROM ({self._stored_values(DAY, day - values.LOOK_BACK, day)}) WHERE {MEASURED}"
-        return values.fences(days, day, values.SERIES)
+        figures = ", ".join(f"{values.whole(name)} AS {name}" for name in ("p25", "p75"))
+        days = self._numbered_values(DAY, figures, day - values.LOOK_BACK, day)
+        return f"""
+            SELECT {values.SERIES}, low, high FROM ({values.fences(days, day, "series")})
+            JOIN warehouse.series ON id = series WHERE {MEASURED} AND {self._only()}
+        """
 
     def _numbered(self, *, of_checks: bool) -> str:
-        """A condition on stored rows. The least and the greatest number tell DuckDB which blocks it need not read."""
-        named = f"metric {'=' if of_checks else '<>'} '' AND {self._only(metric=not of_checks)}"
+        """A condition on stored rows joined with their series."""
         if self.source is None:
-            return named
+            return self._named(of_checks=of_checks)
+        return self._numbers_of(of_checks=of_checks)
+
+    def _named(self, *, of_checks: bool) -> str:
+        return f"metric {'=' if of_checks else '<>'} '' AND {self._only(metric=not of_checks)}"
+
+    def _numbers_of(self, *, of_checks: bool) -> str:
+        """The same on stored rows. The least and the greatest number tell DuckDB which blocks it need not read."""
+        named = self._named(of_checks=of_checks)
         if named not in self._numbers:
             rows = self.connection.execute(f"SELECT id FROM warehouse.series WHERE {named} ORDER BY id").fetchall()
             self._numbers[named] = [number for (number,) in rows]

@@ -57,10 +57,13 @@ def fences(days: str, day: datetime, keys: str) -> str:
     """
 
 
-def from_points(level: Level, points: str, limits: str, keys: str, *, quantiles: bool = True) -> str:
+def from_points(
+    level: Level, points: str, limits: str, keys: str, *, bucket: str | None = None, quantiles: bool = True
+) -> str:
     """A query for the buckets of a level up to days: the keys, `bucket`, the figures; of days also the sketch.
 
-    `points` is a query with the keys, `time` and `value`; `limits` one of `fences`.
+    `points` is a query with the keys, `time` and `value`; `limits` one of `fences`. `bucket` may be another
+    expression.
     """
     wanted = sketch.QUANTILES if level == DAY else {n: q for n, q in sketch.QUANTILES.items() if n in SUMMED}
     shares = ", ".join(map(str, wanted.values()))
@@ -73,7 +76,8 @@ def from_points(level: Level, points: str, limits: str, keys: str, *, quantiles:
                     THEN (count(*) FILTER (value < low OR value > high))::UINTEGER END AS outliers
         FROM placed LEFT JOIN ({limits}) USING ({keys}) GROUP BY {group}
     """
-    placed = f"SELECT {keys}, time, value, date_trunc('{level.name}', time) AS bucket FROM ({points})"
+    bucket = bucket or f"date_trunc('{level.name}', time)"
+    placed = f"SELECT {keys}, time, value, {bucket} AS bucket FROM ({points})"
     if not quantiles:
         return f"WITH placed AS ({placed}) {simple}"
     # Quantiles cost more than all the rest: they are made only where there is more than one point.

@@ -53,7 +53,23 @@ class _Moment(click.ParamType[datetime, Any]):
             self.fail(f"{value!r} is no moment; {_FORMS}", param, ctx)
         if not 1970 <= found.year < 3000:
             self.fail("it must lie between 1970 and 3000", param, ctx)
+        if problem := _unclear(found):
+            self.fail(f"{value!r} {problem}", param, ctx)
         return found.astimezone(UTC)
+
+
+def _unclear(moment: datetime) -> str:
+    """Why a moment without a zone is none, or two, on this machine's clock; empty where it is one."""
+    if moment.tzinfo is not None:
+        return ""
+    first, second = (moment.replace(fold=fold).astimezone() for fold in (0, 1))
+    if first == second:
+        return ""
+    if first.replace(tzinfo=None, fold=0) == moment:
+        return f"comes twice when clocks go back: say {first.isoformat()} or {second.isoformat()}"
+    return (
+        f"is left out when clocks go forward: say {min(first, second).isoformat()} or another moment with a time zone"
+    )
 
 
 DURATION = _Duration()

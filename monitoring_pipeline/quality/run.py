@@ -35,6 +35,7 @@ __all__ = ["Around", "Look", "look", "record", "redacted"]
 
 _LONGEST_METRIC = 200
 _TOLD = 3
+_UNSAID = {None: "it could not be judged", False: "it is not met", True: "it is met"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ def _message(found: Examination, changes: Sequence[SchemaChange]) -> str:
     """Why the status is what it is, the worst first."""
     bad = sorted((f for f in found.findings if f.status is not Status.HEALTHY), key=lambda f: -f.status.rank)
     parts = [found.problem] if found.problem else []
-    parts += [f"{finding.name}: {finding.text}" for finding in bad[:_TOLD]]
+    parts += [f"{finding.name}: {finding.text or _UNSAID[finding.met]}" for finding in bad[:_TOLD]]
     parts += [f"and {len(bad) - _TOLD} more"] if len(bad) > _TOLD else []
     return "; ".join(parts or [change.text for change in changes[:_TOLD]])[:1000]
 

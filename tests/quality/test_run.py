@@ -240,6 +240,12 @@ def test_what_others_report_no_more_is_unknown_and_then_forgotten(monitoring: Mo
     assert monitoring.quality.of_source("stock").suites == ()
 
 
+def test_a_finding_without_words_is_told_all_the_same(monitoring: Monitoring) -> None:
+    found = [Finding("emails", "t", "", met=False), Finding("ids", "t", "", met=None)]
+    run = monitoring.quality.push("orders", Measurement(findings=found))
+    assert run.message == "emails: it is not met; ids: it could not be judged"
+
+
 def test_what_others_report_counts_until_it_holds_no_more(monitoring: Monitoring, clock: Hands) -> None:
     looked(monitoring, "rows", Examination((finding(True),)))
     monitoring.quality.push("orders", Measurement(findings=[finding(False)]), "soda")

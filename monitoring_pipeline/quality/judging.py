@@ -33,6 +33,8 @@ _TYPES = {
 }
 _BETWEEN = re.compile(r"expect_column_(values|min|max)_to_be_between")
 _NOT_INSTALLED = "Great Expectations is not installed: pip install 'monitoring-pipeline[analysis]'"
+# Words, and what stands between backticks or quotes, as names with blanks do.
+_MAYBE_NAMES = (r"\w+", "`([^`]+)`", '"([^"]+)"', "'([^']+)'")
 _ABOUT_NULLS = re.compile(r"null|to_exist")
 
 
@@ -41,7 +43,8 @@ def columns_needed(expectations: Sequence[ExpectationSpec]) -> frozenset[str] | 
     if any(each.type == gx.ROWS_BY_SQL or ":" in each.type for each in expectations):
         return None
     named = {name for each in expectations for name in each.columns}
-    words = {word for each in expectations for word in re.findall(r"\w+", str(each.arguments.get("row_condition", "")))}
+    conditions = [str(each.arguments.get("row_condition", "")) for each in expectations]
+    words = {word for text in conditions for form in _MAYBE_NAMES for word in re.findall(form, text)}
     return frozenset(named | words)
 
 

@@ -60,7 +60,8 @@ else:
 # Into one suite: its dimensions, last run against the mean of all runs.
 
 # %%
-chosen = SUITE or (None if last.empty else last.suite.iloc[0])
+known = last[last.expectations > 0] if not last.empty else last
+chosen = SUITE or (None if known.empty else known.suite.iloc[0])
 drilled = warehouse.execute(
     'SELECT "at", dimensions, findings, profile FROM quality_runs WHERE suite = ? ORDER BY "at"', [chosen]
 ).fetchall()

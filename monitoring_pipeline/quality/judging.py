@@ -32,6 +32,7 @@ _TYPES = {
     "expect_column_values_to_be_in_type_list": "type_list",
 }
 _BETWEEN = re.compile(r"expect_column_(values|min|max)_to_be_between")
+_LARGEST_SUM = 2.0**63
 _NOT_INSTALLED = "Great Expectations is not installed: pip install 'monitoring-pipeline[analysis]'"
 # Words, and what stands between backticks or quotes, as names with blanks do.
 _MAYBE_NAMES = (r"\w+", "`([^`]+)`", '"([^"]+)"', "'([^']+)'")
@@ -166,6 +167,8 @@ class _Court:
         for case in cases:
             if case.verdict is None and _BETWEEN.fullmatch(case.spec.type):
                 case.verdict = self._without_order(case.spec, frame)
+            elif case.verdict is None and case.spec.type == "expect_column_sum_to_be_between":
+                case.verdict = _too_much(case.spec, frame)
         self._hear([case for case in cases if case.verdict is None], frame)
 
     def _without_order(self, spec: ExpectationSpec, frame: DataFrame) -> gx.Verdict | None:
@@ -206,6 +209,14 @@ def _too_close(spec: ExpectationSpec, frame: DataFrame) -> gx.Verdict | None:
     for bound in (each for each in bounds if isinstance(each, int) and abs(each) >= LARGEST_EXACT):
         if ((values.astype("float64") == float(bound)) & (values != bound)).any():
             return _nothing(f"{bound:,} cannot be told from the numbers next to it here; judge them by SQL")
+    return None
+
+
+def _too_much(spec: ExpectationSpec, frame: DataFrame) -> gx.Verdict | None:
+    """Sums of whole numbers that do not fit into 64 bits wrap around."""
+    values = frame[spec.columns[0]]
+    if values.dtype.kind in "iu" and values.abs().astype("float64").sum() >= _LARGEST_SUM:
+        return _nothing("the sum does not fit into 64 bits; judge it by SQL")
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -35,6 +35,10 @@ def _argument_is_known(name: str, info: ValidationInfo) -> str:
         f"(allowed: {allowed})"
     )
     raise PydanticCustomError("unknown_argument", "{words}", {"words": words})
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else ()
 
 
 class ExpectationSpec(BaseModel):
@@ -74,6 +78,23 @@ class ExpectationSpec(BaseModel):
         missing = sorted(known.required - self.arguments.keys()) if known else []
         if missing:
             raise ValueError(f"{self.type} needs {', '.join(map(repr, missing))}")
+        return self
+
+    @model_validator(mode="after")
+    def _arguments_make_sense(self) -> ExpectationSpec:
+        """What would only be unknown later. Arguments of one's own expectations may mean anything."""
+        if _known(self.type) is None:
+            return self
+        mostly, low, high = (self.arguments.get(name) for name in ("mostly", "min_value", "max_value"))
+        if isinstance(mostly, (int, float)) and not 0 <= mostly <= 1:
+            raise ValueError(f"mostly is a share from 0 to 1, not {mostly}")
+        if isinstance(low, (int, float)) and isinstance(high, (int, float)) and low > high:
+            raise ValueError(f"min_value ({low}) lies above max_value ({high})")
+        for pattern in (self.arguments.get("regex"), *_listed(self.arguments.get("regex_list"))):
+            try:
+                re.compile(str(pattern))
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
         return self
 
     @property

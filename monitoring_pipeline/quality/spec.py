@@ -99,6 +99,8 @@ class SuiteSpec(BaseModel):
             raise ValueError("a suite that is reported runs elsewhere: it has no `table` and no `validator` here")
         if self.reported and not {"every", "cron"} & self.model_fields_set:
             raise ValueError("a suite that is reported needs `every` or `cron`: how often it comes")
+        if self.cron is not None and "every" in self.model_fields_set:
+            raise ValueError("give either `every` or `cron`")
         if self.table is None and self.validator is None and not self.reported:
             raise ValueError("a suite needs a `table` to look at, or a `validator`")
         if self.table is None and self.expectations:

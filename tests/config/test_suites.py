@@ -90,6 +90,23 @@ def test_suites_of_disabled_sources_are_left_out(load: Load) -> None:
             TABLE + "    max_age: 1h\n",
             "5:5: suites.daily: max_age needs the `freshness_column` that tells how new a row is",
         ),
+        (
+            TABLE + "    expectations: [{type: expect_column_values_to_be_unique, column: a, mostly: 95}]\n",
+            "7:20: suites.daily.expectations[0]: mostly is a share from 0 to 1, not 95",
+        ),
+        (
+            TABLE
+            + "    expectations: [{type: expect_column_values_to_be_between, column: a, min_value: 2, max_value: 1}]\n",
+            "7:20: suites.daily.expectations[0]: min_value (2) lies above max_value (1)",
+        ),
+        (
+            TABLE + "    expectations: [{type: expect_column_values_to_match_regex, column: a, regex: '(['}]\n",
+            (
+                "7:20: suites.daily.expectations[0]: '([' is not a regular expression: "
+                "unterminated character set at position 1"
+            ),
+        ),
+        (TABLE + "    every: 2h\n    cron: 0 6 * * *\n", "5:5: suites.daily: give either `every` or `cron`"),
         ("    every: 2h\n", "5:5: suites.daily: a suite needs a `table` to look at, or a `validator`"),
         (
             "    reported: true\n",

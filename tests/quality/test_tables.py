@@ -208,13 +208,22 @@ def test_options_of_csv(opened: Any, tmp_path: Path) -> None:
         opened(kind="file", path=f"{tmp_path}/a.dat")
 
 
-@pytest.mark.parametrize("lines", ["1,2\n3,4,5,6\n", "1,2\n3\n", '1,2\n"3\n'])
+@pytest.mark.parametrize("lines", ["1,2\n3,4,5,6\n", "1,2\n3\n", '1,2\n"3\n', "1,2\n" * 200 + "3,4,5\n"])
 def test_csv_whose_lines_are_unlike_is_a_failure_and_no_table_of_one_column(
     opened: Any, tmp_path: Path, lines: str
 ) -> None:  # fmt: skip
     (tmp_path / "a.csv").write_text(f"a,b\n{lines}")
     with pytest.raises(SourceFailure, match="its lines have unlike numbers of values"):
         opened(kind="file", path=f"{tmp_path}/a.csv")
+
+
+def test_lines_before_the_table_are_skipped_when_told_and_else_a_failure(opened: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("made by hand\na,b\n1,2\n")
+    with pytest.raises(SourceFailure, match="how many lines to `skip`"):
+        opened(kind="file", path=f"{tmp_path}/a.csv")
+    assert read(opened(kind="file", path=f"{tmp_path}/a.csv", options={"skip": 1})) == [(1, 2)]
+    (tmp_path / "b.csv").write_text("name\nDoe, John\nJane\n")
+    assert read(opened(kind="file", path=f"{tmp_path}/b.csv")) == [("Doe, John",), ("Jane",)]
 
 
 def test_no_file_is_a_failure(opened: Any, tmp_path: Path) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import PurePath
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from monitoring_pipeline.errors import CheckError, SourceFailure
 from monitoring_pipeline.quality.table import Desk, Opened, quoted
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 __all__ = ["Format", "ReadOptions", "opened"]
 
@@ -20,6 +23,7 @@ _SUFFIXES: dict[str, Format] = {
     ".json": "json", ".ndjson": "json", ".jsonl": "json",
 }  # fmt: skip
 _DELIMITERS = re.compile(r"[,;|\t]")
+_NO_SKIPPING = ", skip = 0"
 _PACKED = (".gz", ".zst")
 
 
@@ -29,6 +33,7 @@ class ReadOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     delimiter: str | None = Field(None, min_length=1, max_length=4, description="What separates values.")
+    skip: int = Field(0, ge=0, le=10_000, description="How many lines stand before the table.")
     header: bool | None = Field(None, description="Whether the first line holds names.")
     null: str | None = Field(None, description="The text that stands for a missing value; empty by default.")
     all_text: bool = Field(False, description="Whether every column is a text, so that nothing is guessed.")
@@ -39,11 +44,25 @@ def opened(desk: Desk, paths: Sequence[str], form: Format | None, options: ReadO
     whose lines have unlike numbers of values: without a delimiter that fits, each line would become one value."""
     relation = _relation(paths, form, options)
     desk.permit(*paths)
-    if relation.startswith("read_csv") and options.delimiter is None:
-        described = desk.connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()  # noqa: S608
-        if len(described) == 1 and _DELIMITERS.search(described[0][0]):
-            raise SourceFailure("its lines have unlike numbers of values, so nothing tells what separates them")
+    if relation.startswith("read_csv") and options.delimiter is None and _is_no_table(desk.connection, relation):
+        raise SourceFailure(
+            "its lines have unlike numbers of values, so nothing tells what separates them; `options` may say the "
+            "`delimiter`, and how many lines to `skip`"
+        )
     return Opened(relation)
+
+
+def _is_no_table(connection: DuckDBPyConnection, relation: str) -> bool:
+    """Whether whole lines became the only column."""
+    names = _columns(connection, relation)
+    if len(names) != 1:
+        return False
+    # DuckDB would skip all lines before one that it likes better, be it the last.
+    return bool(_DELIMITERS.search(names[0])) or len(_columns(connection, relation.replace(_NO_SKIPPING, "", 1))) > 1
+
+
+def _columns(connection: DuckDBPyConnection, relation: str) -> list[str]:
+    return [row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()]  # noqa: S608
 
 
 def _relation(paths: Sequence[str], form: Format | None, options: ReadOptions) -> str:
@@ -61,7 +80,8 @@ def _relation(paths: Sequence[str], form: Format | None, options: ReadOptions) -
         "all_varchar": "true" if options.all_text else None,
     }
     more = "".join(f", {name} = {value}" for name, value in given.items() if value is not None)
-    return f"read_csv({files}, union_by_name = true{more})"
+    skip = f", skip = {options.skip}" if options.skip else _NO_SKIPPING
+    return f"read_csv({files}, union_by_name = true{skip}{more})"
 
 
 def _format_of(path: str) -> Format:

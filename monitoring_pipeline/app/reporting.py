@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Reporting"]
 
 _EARLIEST = 2000
+_MOMENT = timedelta(microseconds=1)
 
 
 class Reporting:
@@ -104,7 +105,7 @@ class Reporting:
         here, sla = self._monitoring, self._monitoring.sla
         return Parts(
             here.config.name, here.store, here.config.sources, here.config.components, self._history,
-            lambda at, sources: sla.standings(at=at, sources=sources, daily=False), sla.reliability,
+            lambda at, sources: sla.standings(at=at, until=at + _MOMENT, sources=sources, daily=False), sla.reliability,
         )  # fmt: skip
 
     def _history(self, since: datetime, tables: Sequence[str]) -> AbstractContextManager[DuckDBPyConnection]:

@@ -55,15 +55,17 @@ class Sla:
         self,
         *,
         at: datetime | None = None,
+        until: datetime | None = None,
         objectives: Collection[str] | None = None,
         sources: Collection[str] | None = None,
         daily: bool = True,
     ) -> list[Standing]:
-        """How promises stand in the period that holds a moment, by default now; see `analysis.sla.standing`."""
+        """How promises stand, or stood at `until`, in the period that holds a moment, by default now; see
+        `analysis.sla.standing`."""
         from monitoring_pipeline.analysis.sla.standing import standings
 
         now = self._monitoring.clock()
-        return standings(self.room(), now, at=at, objectives=objectives, sources=sources, daily=daily)
+        return standings(self.room(), now, at=at, until=until, objectives=objectives, sources=sources, daily=daily)
 
     def report_burn_rates(self) -> int:
         """Reports the burn rates of budgets that burn, and judges the rules about them; how many samples."""

@@ -33,15 +33,15 @@ class Parts:
 
     def __init__(
         self, room: Room, connection: DuckDBPyConnection, around: Surroundings, promises: Sequence[Promise],
-        periods: Mapping[Key, Period], now: datetime,
+        periods: Mapping[Key, Period], now: datetime, until: datetime,
     ) -> None:  # fmt: skip
         self._room, self._connection, self._around = room, connection, around
-        self._promises, self._periods, self._now = promises, periods, now
+        self._promises, self._periods, self._now, self._until = promises, periods, now, until
 
     def all(self, *, daily: bool) -> dict[Key, Course]:
         """The parts of every promise, oldest first; day by day, or else kept days as one where that can be."""
         start = min(period.start for period in self._periods.values())
-        end = min(self._now, max(period.end for period in self._periods.values()))
+        end = min(self._until, max(period.end for period in self._periods.values()))
         judge = currency(self._room, self._connection, self._around, self._promises, (start, end), self._now)
         kept = {} if daily else dict(self._summed(judge))
         kept |= self._days([promise for promise in self._promises if promise.key not in kept], judge)
@@ -57,9 +57,9 @@ class Parts:
         return kept
 
     def _asked(self, promise: Promise) -> Stretch:
-        """What of its period has come."""
+        """What of its period has come, or had come until the moment asked for."""
         period = self._periods[promise.key]
-        return period.start, min(self._now, period.end)
+        return period.start, min(self._until, period.end)
 
     # -- kept days -----------------------------------------------------------------------------------
 

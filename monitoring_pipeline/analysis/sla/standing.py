@@ -141,12 +141,13 @@ def standings(
     now: datetime,
     *,
     at: datetime | None = None,
+    until: datetime | None = None,
     objectives: Collection[str] | None = None,
     sources: Collection[str] | None = None,
     daily: bool = True,
 ) -> list[Standing]:
     """How every promise, or those of some objectives or about some sources, stands in the period that holds `at`
-    (by default now).
+    (by default now). With `until` it stands as it did then: what came later does not count, corrections do.
 
     Without `daily` kept days come as one part where that can be, which is several times as fast.
     """
@@ -159,13 +160,14 @@ def standings(
     if not about:
         return []
     moment, around, period = at or now, room.surroundings(now), cache(period_at)
+    reached = min(until or now, now)
     periods = {promise.key: period(promise.spec.window, promise.spec.timezone, moment) for promise in about}
     with room.history(now, views_of(about)) as connection:
-        parts = Parts(room, connection, around, about, periods, now).all(daily=daily)
+        parts = Parts(room, connection, around, about, periods, now, reached).all(daily=daily)
         burn = burn_accounts(connection, around, about, now) if moment == now else {}
     return [
         Standing(
-            promise, periods[promise.key], _until(periods[promise.key], now), parts[promise.key],
+            promise, periods[promise.key], _until(periods[promise.key], reached), parts[promise.key],
             burn.get(promise.key, {}), _touching(around, promise, periods[promise.key]),
         )
         for promise in about

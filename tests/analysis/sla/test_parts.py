@@ -55,7 +55,7 @@ def test_as_many_days_hold_as_one_by_one(here: Past, seed: int) -> None:
     with room.history(at(NOW), views_of(room.promises)) as connection:
         judge = currency(room, connection, around, room.promises, (START, at(NOW)), at(NOW))
         rows = stored.read_days(connection, START, at(NOW))
-        parts = Parts(room, connection, around, room.promises, periods, at(NOW))
+        parts = Parts(room, connection, around, room.promises, periods, at(NOW), at(NOW))
         found = parts._days(room.promises, judge)
         expected = {each.key: _one_by_one(rows, each, periods[each.key], judge) for each in room.promises}
         assert {key: list(course) for key, course in found.items()} == expected

@@ -120,6 +120,14 @@ def test_collectors_are_told_apart_by_source_and_rows_nobody_told_are_not_0(live
     assert facts(section)["rows"] is None
 
 
+@pytest.mark.parametrize("daily", [True, False])
+def test_promises_stand_as_they_did_at_the_end_of_the_period(lived: Monitoring, *, daily: bool):
+    wednesday = NOW.replace(day=25, hour=0)
+    (there,) = lived.sla.standings(at=wednesday, until=wednesday, objectives=["there"], sources=["bad"], daily=daily)
+    assert there.until == wednesday
+    assert there.account.attained == pytest.approx(1 - 4 / 49)
+
+
 def test_what_nobody_knows_is_not_said_to_be_well(lived: Monitoring):
     dark = lived.reporting.make(lived.reporting.period("week"), source="dark")
     assert dark.sections["availability"].text == "Nothing is known: no check could find out how things were."

@@ -131,7 +131,9 @@ def _once(store: OperationalStore, published: Path, now: datetime, question: Que
         _forget(published)
     since, only = now - question.back - DAY.width, source if question.alone else None
     began = time.perf_counter()
-    with connect(store, published, now=now, since=since, source=only, tables=_TABLES) as connection:
+    with connect(
+        store, published, now=now, since=since, source=only, tables=_TABLES, columns=rollups.READS
+    ) as connection:
         answer = question.ask(connection, source, now)
     if not answer:
         raise RuntimeError(f"{question.what}: nothing was found")

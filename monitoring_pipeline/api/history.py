@@ -117,7 +117,8 @@ def _read(
     since = until - span
     width = next((each for each in rollups.LEVELS if each.name == level), None) or rollups.level_for(span)
     tables = ("samples", "results", "gaps")
-    with room.monitoring.history(since=width.floor(since), source=source, tables=tables) as connection:
+    begin, reads = width.floor(since), rollups.READS
+    with room.monitoring.history(since=begin, source=source, tables=tables, columns=reads) as connection:
         rows = rollups.series(connection, source, metric, since, until, check=check, level=width)
         found = rollups.executions(connection, source, since, until, check=check, level=width)
     series: dict[tuple[str, str], list[Any]] = {}

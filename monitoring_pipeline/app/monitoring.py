@@ -391,7 +391,7 @@ class Monitoring:
         """How many numbers were measured in each hour that has any."""
         from monitoring_pipeline.store import rollups
 
-        with self.history(since=start, tables=("samples",)) as connection:
+        with self.history(since=start, tables=("samples",), columns=rollups.READS) as connection:
             return rollups.volume(connection, start, end, level=rollups.HOUR)
 
     def expire(self) -> dict[str, int]:
@@ -408,14 +408,19 @@ class Monitoring:
         return removed | {f"warehouse.{name}": count for name, count in history.items()}
 
     def history(
-        self, *, since: datetime | None = None, source: str | None = None, tables: Sequence[str] | None = None
+        self,
+        *,
+        since: datetime | None = None,
+        source: str | None = None,
+        tables: Sequence[str] | None = None,
+        columns: Mapping[str, Collection[str]] | None = None,
     ) -> AbstractContextManager[DuckDBPyConnection]:
         """All history as one, fresh to the second; see `store.history.connect`."""
         from monitoring_pipeline.store import history
 
         return history.connect(
             self.store, self.config.published, now=self.clock(), since=since, source=source,
-            tables=history.TABLES if tables is None else tables,
+            tables=history.TABLES if tables is None else tables, columns=columns,
         )  # fmt: skip
 
     # -- promises ------------------------------------------------------------------------------------

@@ -109,4 +109,7 @@ class Reporting:
         )  # fmt: skip
 
     def _history(self, since: datetime, tables: Sequence[str]) -> AbstractContextManager[DuckDBPyConnection]:
-        return self._monitoring.history(since=since, tables=tables)
+        from monitoring_pipeline.store import rollups
+
+        # Whatever a report says of samples it asks of rollups.
+        return self._monitoring.history(since=since, tables=tables, columns=rollups.READS)

@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,22 @@ TABLES = tuple(TIME_COLUMNS)
 _ATTEMPTS = 5
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What somebody wants of history."""
+
+    tables: Sequence[str]
+    since: datetime | None
+    source: str | None
+    metrics: Collection[str] | None
+    columns: Mapping[str, Collection[str]]
+
+    def of(self, name: str) -> list[str]:
+        """The columns of a table, in its order; its `id` always."""
+        wanted = self.columns.get(name)
+        return [each.name for each in HOT[name].c if wanted is None or each.name in wanted or each.name == "id"]
+
+
 @contextlib.contextmanager
 def connect(
     store: OperationalStore,
@@ -51,14 +68,15 @@ def connect(
     source: str | None = None,
     tables: Sequence[str] = TABLES,
     metrics: Collection[str] | None = None,
+    columns: Mapping[str, Collection[str]] | None = None,
 ) -> Iterator[DuckDBPyConnection]:
     """A DuckDB connection in memory with a view per table: all history as of one moment.
 
-    `since`, `source` and, of samples, `metrics` narrow the views, and what is read for them. Name the `tables`
-    you need: the others' hot rows are not fetched, and they have no view. Blocks nobody. What was recorded is
-    shown whatever its time is: `now` only says when somebody asks.
+    `since`, `source` and, of samples, `metrics` narrow the views, and what is read for them; `columns` says of tables
+    which are needed, where not all are. Name the `tables` you need: the others' hot rows are not fetched, and they
+    have no view. Blocks nobody. What was recorded is shown whatever its time is: `now` only says when somebody asks.
     """
-    connection = _open(store, published_path, since, source, tables, metrics)
+    connection = _open(store, published_path, _Asked(tables, since, source, metrics, columns or {}))
     try:
         yield connection
     finally:
@@ -88,22 +106,15 @@ def _nearest() -> Path:
     )
 
 
-def _open(
-    store: OperationalStore,
-    published_path: Path,
-    since: datetime | None,
-    source: str | None,
-    tables: Sequence[str],
-    metrics: Collection[str] | None,
-) -> DuckDBPyConnection:
+def _open(store: OperationalStore, published_path: Path, asked: _Asked) -> DuckDBPyConnection:
     import duckdb
 
     for _ in range(_ATTEMPTS):
         connection = duckdb.connect(":memory:")
         try:
-            reached = _attach(connection, published_path, tables)
-            if _take_hot(store, connection, reached, since, source, tables, metrics):
-                _create_views(connection, reached[1].keys() if reached else (), since, source, tables, metrics)
+            reached = _attach(connection, published_path, asked)
+            if _take_hot(store, connection, reached, asked):
+                _create_views(connection, reached[1].keys() if reached else (), asked)
                 return connection
         except BaseException:
             connection.close()
@@ -116,12 +127,12 @@ def _open(
 
 
 def _attach(
-    connection: DuckDBPyConnection, published_path: Path, tables: Sequence[str]
+    connection: DuckDBPyConnection, published_path: Path, asked: _Asked
 ) -> tuple[str | None, dict[str, int]] | None:
     """Attaches the copy as `warehouse`, if there is one; returns whose rows it has, up to which ids."""
     connection.execute("CREATE SCHEMA hot")
-    for name in tables:
-        create_hot(connection, f"hot.{name}", HOT[name])
+    for name in asked.tables:
+        create_hot(connection, f"hot.{name}", HOT[name], asked.of(name))
     if not published_path.exists():
         return None
     connection.execute(f"ATTACH {literal(str(published_path))} AS warehouse (READ_ONLY)")
@@ -132,45 +143,36 @@ def _take_hot(
     store: OperationalStore,
     connection: DuckDBPyConnection,
     reached: tuple[str | None, dict[str, int]] | None,
-    since: datetime | None,
-    source: str | None,
-    tables: Sequence[str],
-    metrics: Collection[str] | None,
+    asked: _Asked,
 ) -> bool:
     """Copies the rows above the attached copy's watermarks; False when some of them have expired."""
     with store.read() as operational:
         snapshot(operational)
         known = marks.read_marks(operational)
         last = reached[1] if reached and reached[0] == known.store_id else {}
-        if any(known.expired.get(name, 0) > last.get(name, 0) for name in tables):
+        if any(known.expired.get(name, 0) > last.get(name, 0) for name in asked.tables):
             return False
-        oldest = None if since is None else to_us(since)
-        for name in tables:
+        oldest = None if asked.since is None else to_us(asked.since)
+        for name in asked.tables:
             copy_hot(
-                operational, connection, f"hot.{name}", HOT[name],
-                after=last.get(name, 0), source=source, since=oldest, metrics=metrics,
+                operational, connection, f"hot.{name}", HOT[name], after=last.get(name, 0),
+                source=asked.source, since=oldest, metrics=asked.metrics, columns=asked.of(name),
             )  # fmt: skip
     return True
 
 
-def _create_views(
-    connection: DuckDBPyConnection,
-    published: Collection[str],
-    since: datetime | None,
-    source: str | None,
-    tables: Sequence[str],
-    metrics: Collection[str] | None,
-) -> None:
+def _create_views(connection: DuckDBPyConnection, published: Collection[str], asked: _Asked) -> None:
     """A view per table; `published` are those that the copy has: an older version's lacks the newest."""
-    for name in tables:
+    for name in asked.tables:
         conditions = ["true"]
-        if since is not None:
-            conditions.append(f'"{TIME_COLUMNS[name]}" >= {literal(since)}')
-        if source is not None:
-            conditions.append(f"source = {literal(source)}")
-        if metrics is not None and "metric" in HOT[name].c:
-            conditions.append(f"metric IN ({', '.join(map(literal, metrics)) or 'NULL'})")
+        if asked.since is not None:
+            conditions.append(f'"{TIME_COLUMNS[name]}" >= {literal(asked.since)}')
+        if asked.source is not None:
+            conditions.append(f"source = {literal(asked.source)}")
+        if asked.metrics is not None and "metric" in HOT[name].c:
+            conditions.append(f"metric IN ({', '.join(map(literal, asked.metrics)) or 'NULL'})")
         where = " AND ".join(conditions)
-        # By name: a copy that an older version published may lack the newest columns.
-        stored = f"SELECT * FROM warehouse.{name} WHERE {where} UNION ALL BY NAME " if name in published else ""  # noqa: S608
+        # All by name: a copy that an older version published may lack the newest columns.
+        listed = ", ".join(f'"{column}"' for column in asked.of(name)) if name in asked.columns else "*"
+        stored = f"SELECT {listed} FROM warehouse.{name} WHERE {where} UNION ALL BY NAME " if name in published else ""  # noqa: S608
         connection.execute(f"CREATE VIEW {name} AS {stored}SELECT * FROM hot.{name}")  # noqa: S608

@@ -39,10 +39,13 @@ def snapshot(connection: Connection) -> None:
         connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
 
 
-def create_hot(into: DuckDBPyConnection, target: str, table: Table) -> None:
-    """Makes an empty DuckDB table for rows of `table`: what the warehouse's migrations end in, in one step."""
-    columns = ", ".join(f'"{column.name}" {_duckdb_type(column)}' for column in table.columns)
-    into.execute(f"CREATE TABLE {target} ({columns})")
+def create_hot(into: DuckDBPyConnection, target: str, table: Table, columns: Collection[str] | None = None) -> None:
+    """Makes an empty DuckDB table for rows of `table`: what the warehouse's migrations end in, in one step.
+
+    With `columns` it has those only.
+    """
+    listed = ", ".join(f'"{column.name}" {_duckdb_type(column)}' for column in _some(table, columns))
+    into.execute(f"CREATE TABLE {target} ({listed})")
 
 
 def copy_hot(
@@ -56,34 +59,46 @@ def copy_hot(
     source: str | None = None,
     since: int | None = None,
     metrics: Collection[str] | None = None,
+    columns: Collection[str] | None = None,
     in_order: bool = False,
 ) -> tuple[int, int]:
     """Copies the rows of `table` with an id above `after` into the DuckDB table `target`.
 
     At most `limit` rows, in the order of their ids; only those of one `source`, not older than `since`
-    (microseconds), or, of samples, of some `metrics`, when given. With `in_order` those of each page lie in
-    the order of time. Returns how many, and the last id (`after` when none).
+    (microseconds), or, of samples, of some `metrics`, when given; of `columns` only, the first of which is the
+    id. With `in_order` those of each page lie in the order of time. Returns how many, and the last id (`after` when
+    none).
     """
-    count, last = 0, after
+    count, last, wanted = 0, after, _some(table, columns)
     while limit is None or count < limit:
         page = _PAGE_ROWS if limit is None else min(_PAGE_ROWS, limit - count)
-        result = connection.execute(_query(table, last, page, source, since, metrics))
+        result = connection.execute(_query(table, wanted, last, page, source, since, metrics))
         # The driver's own cursor: row objects and their conversions would double the price.
-        columns = _columns(cast("Any", result).cursor, len(table.columns))
+        values = _values(cast("Any", result).cursor, len(wanted))
         result.close()
-        found = len(columns[0])
+        found = len(values[0])
         if found:
-            _insert(into, target, table, columns, in_order=in_order)
-            count, last = count + found, columns[0][-1]
+            _insert(into, target, wanted, values, TIME_COLUMNS[table.name] if in_order else None)
+            count, last = count + found, values[0][-1]
         if found < page:
             break
     return count, last
 
 
+def _some(table: Table, names: Collection[str] | None) -> list[Column[Any]]:
+    return [column for column in table.columns if names is None or column.name in names]
+
+
 def _query(
-    table: Table, after: int, limit: int, source: str | None, since: int | None, metrics: Collection[str] | None
+    table: Table,
+    columns: Sequence[Column[Any]],
+    after: int,
+    limit: int,
+    source: str | None,
+    since: int | None,
+    metrics: Collection[str] | None,
 ) -> Select[Any]:
-    query = select(*table.columns).where(table.c.id > after).order_by(table.c.id).limit(limit)
+    query = select(*columns).where(table.c.id > after).order_by(table.c.id).limit(limit)
     if source is not None:
         query = query.where(table.c.source == source)
     if since is not None:
@@ -93,28 +108,32 @@ def _query(
     return query
 
 
-def _columns(cursor: Any, width: int) -> list[list[Any]]:
+def _values(cursor: Any, width: int) -> list[list[Any]]:
     """All rows of a cursor by column. In small pieces: many rows alive at once keep the garbage collector busy."""
-    columns: list[list[Any]] = [[] for _ in range(width)]
+    values: list[list[Any]] = [[] for _ in range(width)]
     while rows := cursor.fetchmany(_PIECE_ROWS):
-        for column, values in zip(columns, zip(*rows, strict=True), strict=True):
-            column.extend(values)
-    return columns
+        for into, found in zip(values, zip(*rows, strict=True), strict=True):
+            into.extend(found)
+    return values
 
 
 def _insert(
-    into: DuckDBPyConnection, target: str, table: Table, values: Sequence[Sequence[Any]], *, in_order: bool
+    into: DuckDBPyConnection,
+    target: str,
+    columns: Sequence[Column[Any]],
+    values: Sequence[Sequence[Any]],
+    order: str | None,
 ) -> None:
     import pyarrow as pa
 
-    arrays = [_to_arrow(column, own) for column, own in zip(table.columns, values, strict=True)]
-    batch = pa.RecordBatch.from_arrays(arrays, names=[column.name for column in table.columns])
+    arrays = [_to_arrow(column, own) for column, own in zip(columns, values, strict=True)]
+    batch = pa.RecordBatch.from_arrays(arrays, names=[column.name for column in columns])
     # The bare capsule: DuckDB hands any other Arrow object to pyarrow.dataset, which imports pandas.
     into.register("hot_rows", pa.RecordBatchReader.from_batches(batch.schema, [batch]).__arrow_c_stream__())
-    columns = ", ".join(_to_duckdb(column) for column in table.columns)
-    names = ", ".join(f'"{column.name}"' for column in table.columns)
-    order = f'ORDER BY "{TIME_COLUMNS[table.name]}"' if in_order else ""
-    into.execute(f"INSERT INTO {target} ({names}) SELECT {columns} FROM hot_rows {order}")  # noqa: S608
+    listed = ", ".join(_to_duckdb(column) for column in columns)
+    names = ", ".join(f'"{column.name}"' for column in columns)
+    by = f'ORDER BY "{order}"' if order else ""
+    into.execute(f"INSERT INTO {target} ({names}) SELECT {listed} FROM hot_rows {by}")  # noqa: S608
     into.unregister("hot_rows")
 
 

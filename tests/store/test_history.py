@@ -241,6 +241,21 @@ def test_samples_are_narrowed_to_metrics(tmp_path: Path, metrics: list[str] | No
     store.close()
 
 
+def test_only_columns_that_were_asked_for_are_read(store: OperationalStore, warehouse: Path, published: Path):
+    write(store, "samples", [sample("a", minutes(n), n) for n in range(3)])
+    load_hot(store, warehouse, T0)
+    columns = {"samples": ("value", "time")}
+    for copied in (False, True):
+        write(store, "samples", [sample("b", minutes(3), 3)])
+        with connect(store, published, now=T0, tables=("samples", "gaps"), source="a", columns=columns) as history:
+            found = history.execute("SELECT * FROM samples ORDER BY id")
+            assert [column[0] for column in found.description or ()] == ["id", "time", "value"]
+            assert [row[2] for row in found.fetchall()] == [0, 1, 2]
+            assert "slots" in [column[0] for column in history.execute("FROM gaps").description or ()]
+        if not copied:
+            publish(store, warehouse, published, T0)
+
+
 def test_several_readers_in_one_process(store: OperationalStore, warehouse: Path, published: Path):
     write_samples(store, 0, 10)
     load_hot(store, warehouse, T0)

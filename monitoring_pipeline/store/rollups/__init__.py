@@ -9,6 +9,7 @@ from monitoring_pipeline.store.rollups.building import rebuild, roll_up
 from monitoring_pipeline.store.rollups.keeping import expire_rollups, keep_until
 from monitoring_pipeline.store.rollups.levels import DAY, HOUR, LEVELS, MINUTE, WEEK, Level, level_for
 from monitoring_pipeline.store.rollups.reading import (
+    READS,
     executions,
     found,
     response_series,
@@ -24,6 +25,7 @@ __all__ = [
     "HOUR",
     "LEVELS",
     "MINUTE",
+    "READS",
     "WEEK",
     "Level",
     "executions",

@@ -20,10 +20,13 @@ from monitoring_pipeline.store.warehouse import aware, literal
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["executions", "found", "response_series", "series", "series_query", "totals", "uptime", "volume"]
+__all__ = ["READS", "executions", "found", "response_series", "series", "series_query", "totals", "uptime", "volume"]
 
 # Built from names and escaped literals of our own only.
 # ruff: noqa: S608
+
+READS = {"samples": ("source", "check_id", "metric", "time", "value")}
+"""The columns of history that these questions read, where that is not all of a table's: for `history.connect`."""
 
 _TICK = timedelta(microseconds=1)
 _COUNTS = ("healthy", "warning", "critical", "unknown", "gap_slots")

@@ -68,7 +68,8 @@ def _read(
     counted = rollups if until - since > _LONG else queries
     tables = ("results", "gaps", "samples") if counted is rollups else ("results", "gaps")
     # An hour more: buckets begin before the span does.
-    with monitoring.history(since=since - timedelta(hours=1), source=source, tables=tables) as connection:
+    begin, reads = since - timedelta(hours=1), rollups.READS
+    with monitoring.history(since=begin, source=source, tables=tables, columns=reads) as connection:
         return {
             "summary": next(iter(counted.uptime(connection, source, since, until, check=check)), None),
             "results": queries.source_history(connection, source, since, until, limit=limit, check=check),

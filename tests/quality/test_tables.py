@@ -226,6 +226,14 @@ def test_lines_before_the_table_are_skipped_when_told_and_else_a_failure(opened:
     assert read(opened(kind="file", path=f"{tmp_path}/b.csv")) == [("Doe, John",), ("Jane",)]
 
 
+def test_a_key_that_only_the_last_records_have_is_a_column(opened: Any, tmp_path: Path) -> None:
+    lines = ['{"id": 1}'] * 30_000 + ['{"id": 2, "note": "late"}']
+    (tmp_path / "a.json").write_text("\n".join(lines))
+    batch = opened(kind="file", path=f"{tmp_path}/a.json")
+    assert list(batch.types) == ["id", "note"]
+    assert batch.ask("SELECT note FROM batch WHERE id = 2", 1) == (1, [{"note": "late"}])
+
+
 def test_no_file_is_a_failure(opened: Any, tmp_path: Path) -> None:
     with pytest.raises(SourceFailure, match="there is no file"):
         opened(kind="file", path=f"{tmp_path}/none.csv")

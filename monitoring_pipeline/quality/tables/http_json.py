@@ -63,7 +63,7 @@ records: data.items
         with path.open("w") as file:
             file.writelines(json.dumps(record) + "\n" for record in records)
         desk.permit(path)
-        return Opened(f"read_json({quoted(str(path))}, format = 'newline_delimited')")
+        return Opened(f"read_json({quoted(str(path))}, format = 'newline_delimited', sample_size = -1)")
 
     async def _ask(self, desk: Desk, limit: int) -> Answer:
         target = target_of(self.url)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,6 +24,7 @@ _SUFFIXES: dict[str, Format] = {
 }  # fmt: skip
 _DELIMITERS = re.compile(r"[,;|\t]")
 _NO_SKIPPING = ", skip = 0"
+_WHOLLY_SAMPLED = 64 * 1024 * 1024
 _PACKED = (".gz", ".zst")
 
 
@@ -72,7 +73,7 @@ def _relation(paths: Sequence[str], form: Format | None, options: ReadOptions) -
     if form == "parquet":
         return f"read_parquet({files}, union_by_name = true)"
     if form == "json":
-        return f"read_json({files}, union_by_name = true)"
+        return f"read_json({files}, union_by_name = true{_sampled(paths)})"
     given = {
         "delim": options.delimiter and quoted(options.delimiter),
         "header": None if options.header is None else str(options.header).lower(),
@@ -82,6 +83,11 @@ def _relation(paths: Sequence[str], form: Format | None, options: ReadOptions) -
     more = "".join(f", {name} = {value}" for name, value in given.items() if value is not None)
     skip = f", skip = {options.skip}" if options.skip else _NO_SKIPPING
     return f"read_csv({files}, union_by_name = true{skip}{more})"
+
+
+def _sampled(paths: Sequence[str]) -> str:
+    """Keys that few records have are columns, too: all are looked at, of large files the first 20,480."""
+    return ", sample_size = -1" if sum(Path(path).stat().st_size for path in paths) <= _WHOLLY_SAMPLED else ""
 
 
 def _format_of(path: str) -> Format:

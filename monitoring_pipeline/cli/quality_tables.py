@@ -46,17 +46,19 @@ def figures(run: QualityRun) -> str:
     return ", ".join(parts)
 
 
-def overview_table(found: Sequence[SourceQuality], now: datetime) -> Table:
-    """One line per suite, its source's score beside it."""
+def overview_table(found: Sequence[SourceQuality], now: datetime, *, narrow: bool = False) -> Table:
+    """One line per suite, its source's score beside it; `narrow` leaves the dimensions out."""
     from rich.text import Text
 
-    table = plain_table("source", "suite", "status", "score", "dimensions", "rows", "last run", "why")
+    columns = ("source", "suite", "status", "score", "dimensions", "rows", "last run", "why")
+    table = plain_table(*(name for name in columns if not (narrow and name == "dimensions")))
     for each in found:
         for view in each.suites:
             run = view.run
+            dimensions = () if narrow else (_dimensions(run.dimensions) if run else "",)
             table.add_row(
-                each.source, view.suite, status_text(view.status), _score_of(run),
-                _dimensions(run.dimensions) if run else "", f"{run.rows:,.0f}" if run and run.rows is not None else "",
+                each.source, view.suite, status_text(view.status), _score_of(run), *dimensions,
+                f"{run.rows:,.0f}" if run and run.rows is not None else "",
                 f"{since(run.at, now)} ago" if run else "never",
                 Text("" if view.status is Status.HEALTHY else view.reason),
             )  # fmt: skip

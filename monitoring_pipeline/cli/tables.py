@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from monitoring_pipeline.reports import ComponentView, Overview, SourceView
 
 __all__ = [
+    "NARROW",
     "component_table",
     "facts",
     "headline",
@@ -28,18 +29,28 @@ __all__ = [
     "worst_first",
 ]
 
-_NARROW = 110
+NARROW = 110
+"""Terminals of fewer columns than this have no room for everything."""
+# What these hold is short: to wrap it would cost more room than it gains.
+_SHORT = (
+    "checks", "counts", "criticality", "direction", "dimension", "error", "for", "kind", "last", "no", "p95", "period",
+    "response", "rows", "score", "severity", "state", "status", "strength", "success", "target", "took", "usual",
+    "went",
+)  # fmt: skip
 _WIDE_ONLY = ("component", "score", "response")
 
 
-def plain_table(*columns: str, **options: Any) -> Table:
-    """An open table whose first column does not wrap."""
+def plain_table(*columns: str, one_line: bool = False, **options: Any) -> Table:
+    """An open table. Where there is too little room columns of words wrap, so that none is lost; with `one_line`
+    only the last one does, and others are cut off."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", **options)
     for number, name in enumerate(columns):
-        table.add_column(name, no_wrap=number < len(columns) - 1, overflow="fold" if number else "ellipsis")
+        last = number == len(columns) - 1
+        fixed = not last and (one_line or name in _SHORT)
+        table.add_column(name, no_wrap=fixed, overflow="ellipsis" if fixed and not number else "fold")
     return table
 
 
@@ -57,7 +68,7 @@ def source_table(views: Sequence[SourceView], now: datetime, *, rows: int | None
     """One line per source. With `rows` at most so many, each on one line; `narrow` leaves columns out."""
     columns = ("source", "component", "status", "score", "response", "for", "reason")
     kept = [number for number, name in enumerate(columns) if not (narrow and name in _WIDE_ONLY)]
-    table = plain_table(*(columns[number] for number in kept))
+    table = plain_table(*(columns[number] for number in kept), one_line=rows is not None)
     for view in views[:rows]:
         cells = (
             view.source.id, view.source.component, status_text(view.status), score(view.score),
@@ -117,7 +128,7 @@ def health_view(
     parts: list[Any] = [headline(overview)]
     if not overview.watch.alive:
         parts.append(Text(unwatched or _unwatched(overview), style="yellow"))
-    sources = source_table(worst_first(views), overview.at, rows=rows, narrow=width < _NARROW)
+    sources = source_table(worst_first(views), overview.at, rows=rows, narrow=width < NARROW)
     return Group(*parts, component_table(components), sources)
 
 

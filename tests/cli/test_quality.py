@@ -67,6 +67,15 @@ def test_names_are_no_markup_and_scores_of_a_part_are_marked(suites: Path, run: 
 
 
 @pytest.mark.usefixtures("suites")
+def test_a_narrow_terminal_loses_no_column_that_matters(run: Busta, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("quality", "run")
+    monkeypatch.setenv("COLUMNS", "80")
+    heads = run("quality", "show").stdout.split("─")[0].split()
+    assert heads == ["source", "suite", "status", "score", "rows", "last", "run", "why"]
+    assert "✖ critical" in run("quality", "show").stdout
+
+
+@pytest.mark.usefixtures("suites")
 def test_documents(run: Busta) -> None:
     before = document(run("quality", "show", "orders", "--json"))
     assert before["sources"][0]["suites"][0]["run"] is None

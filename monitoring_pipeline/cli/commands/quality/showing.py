@@ -43,8 +43,10 @@ def show(name: str | None, *, as_json: bool) -> int:
         output.notes().print(_NONE if name is None else _NONE_OF.format(name), markup=False)
     elif name is None:
         from monitoring_pipeline.cli.quality_tables import overview_table
+        from monitoring_pipeline.cli.tables import NARROW
 
-        output.console().print(overview_table(found, now))
+        console = output.console()
+        console.print(overview_table(found, now, narrow=console.width < NARROW))
     else:
         _print_each(shown, trends)
     return exits.of_statuses(view.status for each in found for view in each.suites)

@@ -117,14 +117,16 @@ def _print(every: Sequence[Standing], limit: int, *, detailed: bool) -> None:
     from monitoring_pipeline.cli import output, tables
     from monitoring_pipeline.reports.sla import subject_name
 
-    table = tables.plain_table("objective", "about", "period", "attained", "target", "budget left", "", "burn 1h/6h/3d")
+    console = output.console()
+    wide = console.width >= tables.NARROW
+    bar = ("budget left", "") if wide else ("budget left",)
+    table = tables.plain_table("objective", "about", "period", "attained", "target", *bar, "burn 1h/6h/3d")
     found = every[:limit]
     for each in found:
         table.add_row(
             each.promise.objective, Text(subject_name(each.promise)), each.period.name, _attained(each),
-            f"{each.promise.spec.target:g} %", _bar(each), _left(each), _burn(each),
+            f"{each.promise.spec.target:g} %", *([_bar(each)] if wide else ()), _left(each), _burn(each),
         )  # fmt: skip
-    console = output.console()
     console.print(table)
     if len(every) > limit:
         console.print(f"and {len(every) - limit} more with more left; --json prints all of them")

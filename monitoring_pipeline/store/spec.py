@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from monitoring_pipeline.clock import Duration
+from monitoring_pipeline.clock import Duration, format_duration
 
 __all__ = ["RetentionSpec", "RollupRetentionSpec", "StoresSpec"]
 
@@ -34,6 +36,16 @@ class RollupRetentionSpec(BaseModel):
     hour: Duration = Field(timedelta(days=400), description="Buckets of an hour.")
     day: Duration = Field(timedelta(days=1830), description="Buckets of a day.")
     week: Duration = Field(timedelta(days=3660), description="Buckets of a week.")
+
+    @model_validator(mode="after")
+    def _wider_is_kept_longer(self) -> Self:
+        for (fine, shorter), (wide, longer) in pairwise(self):
+            if longer < shorter:
+                raise ValueError(
+                    f"`{wide}` ({format_duration(longer)}) must be at least as long as `{fine}` "
+                    f"({format_duration(shorter)}): totals are read from the widest buckets that fit"
+                )
+        return self
 
     def of(self, level: str) -> timedelta:
         """How long the buckets of a level are kept, by its name."""

@@ -62,6 +62,13 @@ BAD = {
             "allowed: critical, high, low, medium")
         ],
     ),
+    "wide buckets go before narrow ones": (
+        "retention:\n  rollups: {day: 90d}\n",
+        [
+            ("2:12: retention.rollups: `day` (90d) must be at least as long as `hour` (400d): totals are read from the "
+            "widest buckets that fit")
+        ],
+    ),
     "list wanted": ("sources: [{id: a, tags: prod}]\n", ["1:25: sources[0].tags: 'prod' should be a list"]),
     "kind": (
         "sources:\n  - id: a\n    checks:\n      - kind: htpp\n",

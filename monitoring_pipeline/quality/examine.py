@@ -101,6 +101,8 @@ def _schema(suite: SuiteSpec, batch: Batch) -> Mapping[str, str]:
 
 
 def _profile(suite: SuiteSpec, batch: Batch) -> Profile | None:
+    if not batch.types:
+        return None
     if suite.freshness_column is not None and suite.freshness_column not in batch.types:
         raise CheckError(f"there is no freshness_column {suite.freshness_column!r}")
     wanted = [name for name in batch.types if not suite.columns or name in suite.columns] if suite.profile else []

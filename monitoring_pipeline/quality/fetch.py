@@ -162,7 +162,8 @@ def _lock_up(connection: DuckDBPyConnection, paths: Sequence[str]) -> None:
 
 
 def _batch(connection: DuckDBPyConnection, opened: Opened, wanted: Wanted) -> Batch:
-    types = _types(connection, opened.relation)
+    # Nothing at all has no columns: they must be neither all gone, nor all new once there is something again.
+    types = {} if opened.schema == {} else _types(connection, opened.relation)
     there = _count(connection, opened.relation)
     rows = there if opened.rows is None else opened.rows
     if there > wanted.max_rows:

@@ -187,6 +187,20 @@ def test_an_empty_table_is_no_data_and_not_perfect(examine: Examine, database: P
     assert found.status is Status.CRITICAL
 
 
+def test_a_file_of_nothing_is_no_data_and_has_no_columns_to_lose(examine: Examine, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").touch()
+    found = examine(
+        table={"kind": "file", "path": f"{tmp_path}/a.csv"}, freshness_column="at", max_age="1h",
+        expectations=[column("values_to_be_unique", "id"), column("to_exist", "id"), rows("SELECT * FROM {batch}")],
+    )  # fmt: skip
+    assert (found.problem, found.schema, found.status) == ("", {}, Status.CRITICAL)
+    assert [(finding.met, finding.text) for finding in found.findings] == [
+        (False, "no data: the table is empty"), (None, "no data: no row says how new it is"),
+        (None, "no data: the table is empty"), (False, "there is no column 'id'"),
+        (None, "no data: the table is empty"),
+    ]  # fmt: skip
+
+
 def test_an_empty_table_may_be_allowed_and_is_unknown_then(examine: Examine, database: Path) -> None:
     table = {"kind": "duckdb", "path": database, "table": "nothing"}
     found = examine(table=table, min_rows=0, expectations=[column("values_to_be_unique", "id")])

@@ -358,7 +358,14 @@ def test_an_answer_that_is_no_table(
 
 
 def test_an_answer_without_records_is_an_empty_table(opened: Any, api: ThreadingHTTPServer) -> None:
-    assert opened(**records(api, [])).rows == 0
+    batch = opened(**records(api, []))
+    assert (batch.rows, batch.schema, batch.types) == (0, {}, {})
+
+
+def test_a_file_of_nothing_has_no_columns(opened: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").touch()
+    batch = opened(kind="file", path=f"{tmp_path}/a.csv")
+    assert (batch.rows, batch.schema, batch.types) == (0, {}, {})
 
 
 @pytest.mark.parametrize(

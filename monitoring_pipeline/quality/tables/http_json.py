@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from monitoring_pipeline.errors import CheckError, SourceFailure
 from monitoring_pipeline.quality.table import Desk, Opened, Table, quoted
+from monitoring_pipeline.quality.tables.reading import NOTHING
 from monitoring_pipeline.reach.connection import Phases, tls_context
 from monitoring_pipeline.reach.http_exchange import Answer, decoded, exchange, request_bytes, target_of
 
@@ -58,7 +59,7 @@ records: data.items
             raise SourceFailure(f"{target_of(self.url).where} answered {answer.status}", reached=True)
         records = self._records(body)
         if not records:
-            return Opened("(SELECT NULL AS nothing WHERE false)", 0, {})
+            return NOTHING
         path = desk.folder / "records.ndjson"
         with path.open("w") as file:
             file.writelines(json.dumps(record) + "\n" for record in records)

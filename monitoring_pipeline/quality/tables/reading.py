@@ -15,7 +15,7 @@ from monitoring_pipeline.quality.table import Desk, Opened, quoted
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["Format", "ReadOptions", "opened"]
+__all__ = ["NOTHING", "Format", "ReadOptions", "opened"]
 
 Format = Literal["csv", "parquet", "json"]
 _SUFFIXES: dict[str, Format] = {
@@ -26,6 +26,10 @@ _DELIMITERS = re.compile(r"[,;|\t]")
 _NO_SKIPPING = ", skip = 0"
 _WHOLLY_SAMPLED = 64 * 1024 * 1024
 _PACKED = (".gz", ".zst")
+
+
+NOTHING = Opened("(SELECT NULL AS nothing WHERE false)", 0, {})
+"""A table of which not even the columns are known."""
 
 
 class ReadOptions(BaseModel):
@@ -45,6 +49,8 @@ def opened(desk: Desk, paths: Sequence[str], form: Format | None, options: ReadO
     whose lines have unlike numbers of values: without a delimiter that fits, each line would become one value."""
     relation = _relation(paths, form, options)
     desk.permit(*paths)
+    if relation.startswith("read_csv") and all(Path(path).stat().st_size == 0 for path in paths):
+        return NOTHING
     if relation.startswith("read_csv") and options.delimiter is None and _is_no_table(desk.connection, relation):
         raise SourceFailure(
             "its lines have unlike numbers of values, so nothing tells what separates them; `options` may say the "

@@ -126,8 +126,9 @@ class _Subjects:
             self._rule(rule)
         for window in self.document.listed["maintenance"]:
             self._selector(window.values.get("sources"))
-        for objective in self.document.named["objectives"].values.values():
-            self._selector(objective)
+        for name, objective in self.document.named["objectives"].values.items():
+            if not self._selector(objective) and isinstance(objective, Fields):
+                self._promised(name, objective)
         self._alerting(self.document.head.values.get("alerting"))
 
     # -- selectors -----------------------------------------------------------------------------------
@@ -141,6 +142,19 @@ class _Subjects:
         for key, text in unknown:
             self.problems.warn(text.mark, self._nobody(key, text))
         return bool(unknown)
+
+    def _promised(self, name: str, objective: Fields) -> None:
+        """Warns of a promise about nothing: of sources, or of checks, that do not exist together."""
+        found = set(self.census.sources)
+        for key in _SELECTED:
+            texts = [text.text for text in texts_in(objective.values.get(key))]
+            found &= set().union(*(self.census.having(key, text) for text in texts)) if texts else found
+        if not found:
+            self.problems.warn(objective.mark, f"the objective {name!r} is about no source: nothing fits all of it")
+        ids = {check.id for source in found for check in self.census.checks.get(source, ())}
+        for text in texts_in(objective.values.get("check")) if found else ():
+            if not any(fnmatchcase(each, text.text) for each in ids):
+                self.problems.warn(text.mark, f"no source of it has a check {quoted(text)}{hint(text.text, ids)}")
 
     def _nobody(self, key: str, text: Scalar) -> str:
         known = [word for word in self.census.by[key] if word]

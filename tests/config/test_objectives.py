@@ -109,6 +109,18 @@ def test_names_that_nothing_has_are_warned_of(load: Load) -> None:
     assert "there is no objective 'promis'; did you mean 'promise'?" in warning
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tag: gold, source: web-1, target: 99", "the objective 'promise' is about no source: nothing fits all of it"),
+        ("source: db, target: 99, kind: success_rate, check: tpc", "no source of it has a check 'tpc'"),
+    ],
+)
+def test_a_promise_about_nothing_is_warned_of(load: Load, text: str, message: str) -> None:
+    (warning,) = load(objective(text)).warnings
+    assert message in warning
+
+
 def test_each_objective_brings_rules_about_its_budget(load: Load) -> None:
     rules = {rule.id: rule for rule in load(objective("component: web, target: 99")).alerting.rules}
     own = [name for name in rules if name.startswith("promise-")]

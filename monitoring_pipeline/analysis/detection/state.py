@@ -69,7 +69,7 @@ _FACTS: dict[str, float] = {
     "hold_25": 0.0, "same": 0.0, "echo": 0.0,
     # long memory
     "mean": 0.0, "deviation": 0.0, "away": 0.0, "lively": 0.0, "top": 0.0, "bottom": 0.0,
-    "off_by_day": 0.0, "off_by_week": 0.0,
+    "off_by_day": 0.0, "off_by_kind": 0.0, "off_by_week": 0.0,
     "scale_level": 0.0, "scale_turn": 0.0, "scale_step": 0.0, "scale_unexplained": 0.0,
     # events
     "run": 0.0, "same_top": 0.0, "gap_top": 0.0, "rise": 0.0, "fall": 0.0, "shift_rest": 0.0,
@@ -88,14 +88,16 @@ SERIES = np.dtype([
 """One series. Of each stream: its loudest `today`, the mean of the logarithm of that over days (`usual`; `inverse` is
 `exp(-usual)`), and its loudest of some points, fading (`recent`)."""
 _FEW, _MOST = 256, 1 << 16
-_HEIGHTS = {"profile": SLOTS, "week": SLOTS * DAYS, "lately": SLOTS * 2, "hour": HOURS}
+_HEIGHTS = {"profile": SLOTS, "kind": SLOTS * 2, "week": SLOTS * DAYS, "lately": SLOTS * 2, "hour": HOURS * 2}
 
 
 class Tables(NamedTuple):
-    """What depends on the time: what is usual in a slot of the day, and in one of each day of the week; what was seen
-    in the slots of today and yesterday; how far off values are in an hour."""
+    """What depends on the time: what is usual in a slot of the day, of a working day and of a day off, and of each day
+    of the week; what was seen in the slots of today and yesterday; how far off values are in an hour of a working day
+    and of a day off."""
 
     profile: Table
+    kind: Table
     week: Table
     lately: Table
     hour: Table

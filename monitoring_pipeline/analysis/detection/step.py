@@ -51,6 +51,7 @@ from monitoring_pipeline.analysis.detection.state import (
     DAYS,
     FLATLINE,
     GAP,
+    HOURS,
     LEVEL_SHIFT,
     LOGARITHM,
     NONE,
@@ -75,7 +76,8 @@ _MINUTE_US = 60e6
 _LEVEL, _TURN, _STEP, _UNEXPLAINED = range(4)
 _CLIP_MEANS, _CLIP_HOLDS, _CLIP_SCALE, _CLIP_LEVEL = 20.0, 3.0, 4.0, 3.0
 _SURE_POINTS, _LEAST_POINTS, _LEAST_DAYS = 20, 20, 2
-_WEEKS_DAYS, _NEARER = 21, 0.9
+_KINDS_DAYS, _WEEKS_DAYS, _NEARER = 8, 21, 0.9
+_FRIDAY = 4
 _NEAR_US = 900e6  # slots as short as this are like those beside them
 _QUIETEST = 0.05  # added to strangeness before it is compared
 _FADES = 0.94
@@ -124,17 +126,20 @@ def advance(series: Array, tables: Tables, points: Points, trees: Trees, scored:
         slot, beside, share = _place(own, into)
         at, closes = points.weekdays[i] * SLOTS, points.closes[i]
         by_day = _between(tables.profile, slot, beside, share, column, own.mean if known else x)
-        by_week = np.nan
+        off = 1 if points.weekdays[i] > _FRIDAY else 0
+        by_kind = by_week = np.nan
+        if own.learnt >= _KINDS_DAYS * own.a_day:
+            by_kind = _between(tables.kind, off * SLOTS + slot, off * SLOTS + beside, share, column, np.nan)
         if own.learnt >= _WEEKS_DAYS * own.a_day:
             by_week = _between(tables.week, at + slot, at + beside, share, column, np.nan)
-        predicted = by_week if own.off_by_week < _NEARER * own.off_by_day and not math.isnan(by_week) else by_day
+        predicted = _nearest(own, by_day, by_kind, by_week)
         away = own.away
         mean_x = predicted + away
         level, turn = x - mean_x, x - predicted - own.near
         step = 0.0 if after_gap or not known else x - own.last
         floor = 1e-9 + 1e-4 * abs(own.mean) + 0.002 * (own.top - own.bottom) if known else 1.0
         unexplained = _unexplained(own, tables, slot, day, at, closes, column, x, abs(level))
-        weight = _weight(own, tables.hour, into, column, floor)
+        weight = _weight(own, tables.hour, off, into, column, floor)
         scale = max(own.scale_level * weight, floor)
         scale_turn = max(own.scale_turn * weight, floor)
         scale_step = max(own.scale_step * weight, floor)
@@ -172,10 +177,10 @@ def advance(series: Array, tables: Tables, points: Points, trees: Trees, scored:
         _follow(own, x, time, turn, scale_turn)
         if learns:
             own.learnt += 1
-            _learn_scales(own, tables.hour, into, column, abs(level), abs(turn), abs(step), unexplained, floor, scale)
-            _learn_day(own, tables.profile, slot, column, x, scale)
+            _learn_scales(own, tables.hour, off, into, column, abs(level), abs(turn), abs(step), unexplained, floor, scale)
+            _learn_day(own, tables, slot, off, column, x, scale)
             _learn_week(own, tables, slot, day, at, closes, column, x, scale)
-            _compare(own, abs(x - by_day), abs(x - by_week), 5 * deviation)
+            _compare(own, abs(x - by_day), abs(x - by_kind), abs(x - by_week), 5 * deviation)
             _learn_range(own, x, deviation)
             limit = _CLIP_LEVEL * scale if own.learnt > _SURE_POINTS else np.inf
             own.away += own.slow * _clip(level, limit)
@@ -268,6 +273,15 @@ def _between(table: Array, slot: int, beside: int, share: float, column: int, ot
 
 
 @compiled
+def _nearest(own: Own, by_day: float, by_kind: float, by_week: float) -> float:
+    """What the profile says that was nearest lately; a finer one has to be clearly nearer."""
+    found, off_by = by_day, own.off_by_day
+    if own.off_by_kind < _NEARER * off_by and not math.isnan(by_kind):
+        found, off_by = by_kind, own.off_by_kind
+    return by_week if own.off_by_week < _NEARER * off_by and not math.isnan(by_week) else found
+
+
+@compiled
 def _unexplained(
     own: Own, tables: Tables, slot: int, day: int, at: int, closes: bool, column: int, x: float, least: float
 ) -> float:  # fmt: skip
@@ -295,9 +309,12 @@ _MONTHS = (DAYS - 1) * SLOTS
 
 
 @compiled
-def _weight(own: Own, hour: Array, into: float, column: int, floor: float) -> float:
-    """How large deviations are in this hour, against those of the whole day."""
-    usual = hour[int(into / HOUR_US), column]
+def _weight(own: Own, hour: Array, off: int, into: float, column: int, floor: float) -> float:
+    """How large deviations are in this hour of such a day, of any day if there was none, against those of all."""
+    row = int(into / HOUR_US)
+    usual = hour[off * HOURS + row, column]
+    if math.isnan(usual):
+        usual = hour[(1 - off) * HOURS + row, column]
     return 1.0 if math.isnan(usual) else 0.3 + 0.7 * usual / max(own.scale_level, floor)
 
 
@@ -492,7 +509,7 @@ def _follow(own: Own, x: float, time: float, turn: float, scale_turn: float) -> 
 
 @compiled
 def _learn_scales(
-    own: Own, hour: Array, into: float, column: int, level: float, turn: float, step: float, unexplained: float,
+    own: Own, hour: Array, off: int, into: float, column: int, level: float, turn: float, step: float, unexplained: float,
     floor: float, scale: float,
 ) -> None:  # fmt: skip
     """How far values usually are from predictions, by the hour for the level; distances are not negative."""
@@ -503,7 +520,7 @@ def _learn_scales(
     own.scale_step += gain * (min(step, limit * max(own.scale_step, floor)) - own.scale_step)
     far = min(unexplained, limit * max(own.scale_unexplained, floor))
     own.scale_unexplained += gain * (far - own.scale_unexplained)
-    row = int(into / HOUR_US)
+    row = off * HOURS + int(into / HOUR_US)
     usual = hour[row, column]
     if not math.isnan(usual):
         gain = max(1 / (1 + own.learnt / 24), 24 / (5 * own.a_day))
@@ -513,13 +530,13 @@ def _learn_scales(
 
 
 @compiled
-def _learn_day(own: Own, profile: Array, slot: int, column: int, x: float, scale: float) -> None:
-    usual = profile[slot, column]
-    if not math.isnan(usual):
-        gain = max(1 / (1 + own.learnt / own.slots), own.gain)
-        profile[slot, column] = usual + gain * _clip(x - usual, 4 * scale + abs(own.away))
-    else:
-        profile[slot, column] = x
+def _learn_day(own: Own, tables: Tables, slot: int, off: int, column: int, x: float, scale: float) -> None:
+    limit, gain = 4 * scale + abs(own.away), max(1 / (1 + own.learnt / own.slots), own.gain)
+    usual = tables.profile[slot, column]
+    tables.profile[slot, column] = x if math.isnan(usual) else usual + gain * _clip(x - usual, limit)
+    row = off * SLOTS + slot
+    usual, gain = tables.kind[row, column], max(gain, own.week_gain) if off else gain
+    tables.kind[row, column] = x if math.isnan(usual) else usual + gain * _clip(x - usual, limit)
 
 
 @compiled
@@ -538,10 +555,14 @@ def _learn_week(
 
 
 @compiled
-def _compare(own: Own, by_day: float, by_week: float, limit: float) -> None:
-    """How far off the day's and the week's profile were lately."""
+def _compare(own: Own, by_day: float, by_kind: float, by_week: float, limit: float) -> None:
+    """How far off the profiles were lately."""
     gain = own.in_3_days
     own.off_by_day += gain * (min(by_day, limit) - own.off_by_day)
+    if not math.isnan(by_kind):
+        if own.off_by_kind == 0:
+            own.off_by_kind = own.off_by_day
+        own.off_by_kind += gain * (min(by_kind, limit) - own.off_by_kind)
     if not math.isnan(by_week):
         if own.off_by_week == 0:
             own.off_by_week = own.off_by_day

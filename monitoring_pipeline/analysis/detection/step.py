@@ -79,6 +79,7 @@ _SURE_POINTS, _LEAST_POINTS, _LEAST_DAYS = 20, 20, 2
 _KINDS_DAYS, _WEEKS_DAYS, _NEARER = 8, 21, 0.9
 _FRIDAY = 4
 _NEAR_US = 900e6  # slots as short as this are like those beside them
+_SEVERAL = 1.5
 _QUIETEST = 0.05  # added to strangeness before it is compared
 _FADES = 0.94
 _USUAL_DAYS = 10
@@ -253,14 +254,15 @@ def set_interval(series: Array, number: int, interval_us: float) -> None:
 
 @compiled
 def _place(own: Own, into: float) -> tuple[int, int, float]:
-    """The slot of the day, the nearer of those beside it, and how much that one counts (up to a half)."""
+    """The slot of the day, the nearer of those beside it, and how much that one counts: up to a half where a slot has
+    several points, so that its mean is that of its middle, else nothing."""
     place, last = into / own.slot_us, int(own.slots) - 1
     slot = min(int(place), last)
     far = place - slot - 0.5
     beside = slot + 1 if far > 0 else slot - 1
     if beside < 0:
         beside = last
-    return slot, 0 if beside > last else beside, abs(far) if own.slot_us <= _NEAR_US else 0.0
+    return slot, 0 if beside > last else beside, abs(far) if own.a_slot > _SEVERAL else 0.0
 
 
 @compiled

@@ -142,7 +142,7 @@ def _one(
     late = np.arange(len(times) // 4, len(times) - 20)
     if turn % 3 == 0:
         places = rng.choice(late, rng.integers(1, 9), replace=False)
-        values[places] = (expected + noise * rng.choice([-1, 1], len(times)) * rng.uniform(7, 14, len(times)))[places]
+        values[places] = (expected + noise * rng.choice([-1, 1], len(times)) * rng.uniform(5, 14, len(times)))[places]
         labels[places] = True
     elif turn % 3 == 1:
         place = int(rng.choice(late))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 __all__ = ["CRITICAL", "QUESTIONED", "WARNING", "Trees"]
 
-WARNING, CRITICAL = -1.3, 1.5
+WARNING, CRITICAL = -1.3, 1.7
 """Evidence from which a point is worth a warning, and from which it is critical."""
 QUESTIONED = 1.1
 """Trees are asked about points at which a voter is so many times as loud as it usually becomes in a day."""

@@ -2,7 +2,7 @@
 
 The machine code is kept beside the source, or in the user's cache where that cannot be written, so it is made once per
 installation (some ten seconds). The cache is known by the file the function is in: what a compiled function calls
-belongs into the same file, or a change of it would go unnoticed.
+belongs into the same file, or a change of it would go unnoticed. Threads run such functions side by side.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _NOTE = "busta-compiled.json"
 def compiled(function: F) -> F:
     """The function, compiled. Without any place to keep the machine code, it is made anew in each process."""
     try:
-        return cast(F, njit(cache=True)(function))
+        return cast(F, njit(cache=True, nogil=True)(function))
     except RuntimeError:
-        return cast(F, njit(function))
+        return cast(F, njit(nogil=True)(function))
 
 
 class Made:

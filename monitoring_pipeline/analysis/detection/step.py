@@ -3,7 +3,8 @@
 **Voters** compare the value with a cheap prediction from the past, or with what was seen before, in units of how far
 the series usually is from that:
 
-    level          the day's profile (or the week's, where that was nearer lately) moved to the level of the last hours
+    level          the day's profile (that of working days or days off, or of the weekday, where it was nearer lately)
+                   moved to the level of the last hours
     turn           the profile moved to the level of the last two points
     step           the last value
     unexplained    the nearest of: level, the same time (a slot more or less) yesterday, on this weekday, on the last
@@ -95,8 +96,11 @@ _BEND, _ECHO_FADES, _MOST_ECHO = 0.5, 0.1, 1.9
 
 
 @compiled
-def advance(series: Array, tables: Tables, points: Points, trees: Trees, scored: Scored, heard: Heard) -> int:
-    """Takes points in their order; a series may come several times, its points in the order of their moments.
+def advance(
+    series: Array, tables: Tables, points: Points, trees: Trees, scored: Scored, heard: Heard, first: int, end: int
+) -> int:  # fmt: skip
+    """Takes the points of the series numbered from `first` to before `end`, in their order; a series may come several
+    times, its points in the order of their moments. Threads may take different series of the same points.
 
     What is found is written to `scored`, what trees are asked to `heard` as long as there is room; the number of such
     points is returned.
@@ -106,14 +110,16 @@ def advance(series: Array, tables: Tables, points: Points, trees: Trees, scored:
     unit = trees.critical - trees.warning
     count = 0
     for i in range(len(points.columns)):
+        column = points.columns[i]
+        if not first <= column < end:
+            continue
         value = points.values[i]
         if not np.isfinite(value):
             scored.score[i], scored.event[i] = 0.0, NONE
             scored.expected[i] = scored.low[i] = scored.high[i] = np.nan
             scored.learning[i] = scored.is_alert[i] = scored.is_critical[i] = False
             continue
-        column, time = points.columns[i], points.times[i]
-        own = series[column]
+        own, time = series[column], points.times[i]
         x = _forward(own.transform, value)
         _take_interval(own, time)
         day = points.local[i] // DAY_US
@@ -126,13 +132,10 @@ def advance(series: Array, tables: Tables, points: Points, trees: Trees, scored:
 
         slot, beside, share = _place(own, into)
         at, closes = points.weekdays[i] * SLOTS, points.closes[i]
-        by_day = _between(tables.profile, slot, beside, share, column, own.mean if known else x)
         off = 1 if points.weekdays[i] > _FRIDAY else 0
-        by_kind = by_week = np.nan
-        if own.learnt >= _KINDS_DAYS * own.a_day:
-            by_kind = _between(tables.kind, off * SLOTS + slot, off * SLOTS + beside, share, column, np.nan)
-        if own.learnt >= _WEEKS_DAYS * own.a_day:
-            by_week = _between(tables.week, at + slot, at + beside, share, column, np.nan)
+        by_day = _between(tables.profile, slot, beside, share, column, own.mean if known else x)
+        by_kind = _known_after(own, _KINDS_DAYS, tables.kind, off * SLOTS + slot, off * SLOTS + beside, share, column)
+        by_week = _known_after(own, _WEEKS_DAYS, tables.week, at + slot, at + beside, share, column)
         predicted = _nearest(own, by_day, by_kind, by_week)
         away = own.away
         mean_x = predicted + away
@@ -178,7 +181,8 @@ def advance(series: Array, tables: Tables, points: Points, trees: Trees, scored:
         _follow(own, x, time, turn, scale_turn)
         if learns:
             own.learnt += 1
-            _learn_scales(own, tables.hour, off, into, column, abs(level), abs(turn), abs(step), unexplained, floor, scale)
+            _learn_scales(own, abs(level), abs(turn), abs(step), unexplained, floor)
+            _learn_hour(own, tables.hour, off, into, column, abs(level), scale)
             _learn_day(own, tables, slot, off, column, x, scale)
             _learn_week(own, tables, slot, day, at, closes, column, x, scale)
             _compare(own, abs(x - by_day), abs(x - by_kind), abs(x - by_week), 5 * deviation)
@@ -272,6 +276,12 @@ def _between(table: Array, slot: int, beside: int, share: float, column: int, ot
     if math.isnan(here):
         return otherwise
     return float(here if math.isnan(there) else here + (there - here) * share)
+
+
+@compiled
+def _known_after(own: Own, days: int, table: Array, slot: int, beside: int, share: float, column: int) -> float:
+    """The same once so many days are learnt; not a number before."""
+    return _between(table, slot, beside, share, column, np.nan) if own.learnt >= days * own.a_day else np.nan
 
 
 @compiled
@@ -510,11 +520,8 @@ def _follow(own: Own, x: float, time: float, turn: float, scale_turn: float) -> 
 
 
 @compiled
-def _learn_scales(
-    own: Own, hour: Array, off: int, into: float, column: int, level: float, turn: float, step: float, unexplained: float,
-    floor: float, scale: float,
-) -> None:  # fmt: skip
-    """How far values usually are from predictions, by the hour for the level; distances are not negative."""
+def _learn_scales(own: Own, level: float, turn: float, step: float, unexplained: float, floor: float) -> None:
+    """How far values usually are from predictions; distances are not negative."""
     sure, gain = own.learnt > _SURE_POINTS, max(1 / own.learnt, own.in_3_days)
     limit = _CLIP_SCALE if sure else np.inf
     own.scale_level += gain * (min(level, limit * max(own.scale_level, floor)) - own.scale_level)
@@ -522,10 +529,16 @@ def _learn_scales(
     own.scale_step += gain * (min(step, limit * max(own.scale_step, floor)) - own.scale_step)
     far = min(unexplained, limit * max(own.scale_unexplained, floor))
     own.scale_unexplained += gain * (far - own.scale_unexplained)
+
+
+@compiled
+def _learn_hour(own: Own, hour: Array, off: int, into: float, column: int, level: float, scale: float) -> None:
+    """The same for the level in this hour of such days."""
     row = off * HOURS + int(into / HOUR_US)
     usual = hour[row, column]
     if not math.isnan(usual):
         gain = max(1 / (1 + own.learnt / 24), 24 / (5 * own.a_day))
+        limit = _CLIP_SCALE if own.learnt > _SURE_POINTS else np.inf
         hour[row, column] = usual + gain * (min(level, limit * scale) - usual)
     else:
         hour[row, column] = 0.5 * own.scale_level + 0.5 * min(level, 2 * own.scale_level)

@@ -271,7 +271,7 @@ class Scorer:
             self.pause(source)
 
 
-_PORTION = 65_536
+_PORTION = 131_072
 _I, _F, _B = np.int64, np.float64, np.bool_
 _WORDS = {"anomaly_worse": " is critical:", "flatline": " hangs at", "level_shift": " has a new level:"}
 _KINDS = {detection.FLATLINE: "flatline", detection.LEVEL_SHIFT: "level_shift", detection.GAP: "gap"}

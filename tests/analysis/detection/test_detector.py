@@ -65,6 +65,20 @@ def test_history_scores_as_online() -> None:
             np.testing.assert_allclose(getattr(scored[series], name), expected, rtol=1e-9, atol=1e-9)
 
 
+def test_points_that_are_many_are_taken_in_threads_with_the_same_scores() -> None:
+    times, values = _past(60, 400)
+    online, batch = Detector(), Detector()
+    online.add(60)
+    found = _run(online, times, values)
+    index = np.tile(batch.add(60), len(times))
+    assert len(index) > 20_000
+    scored = batch.update(index, times.ravel(), values.ravel())
+    for name in Scored._fields:
+        np.testing.assert_array_equal(getattr(scored, name), _scores(found, name).ravel())
+    for name, array in online.to_arrays().items():
+        np.testing.assert_array_equal(batch.to_arrays()[name], array)
+
+
 @pytest.mark.parametrize("stop", [3, 9, 40, 200])
 def test_a_restart_changes_nothing(stop: int) -> None:
     times, values = _past(3, 300)

@@ -39,8 +39,8 @@ __all__ = ["Points", "fit", "main"]
 _TREES = 400
 _FIT = {
     "objective": "binary", "learning_rate": 0.05, "num_leaves": 63, "min_sum_hessian_in_leaf": 3, "lambda_l2": 5,
-    "path_smooth": 10, "feature_fraction": 0.25, "bagging_fraction": 0.7, "bagging_freq": 1, "max_bin": 63, "verbose": -1,
-    "num_threads": 1, "deterministic": True, "force_row_wise": True,
+    "path_smooth": 10, "feature_fraction": 0.25, "bagging_fraction": 0.7, "bagging_freq": 1, "max_bin": 63,
+    "verbose": -1, "num_threads": 1, "deterministic": True, "force_row_wise": True,
 }  # fmt: skip
 _ROUNDS, _FOLDS, _BEST, _ROUNDS_MADE_UP = 2, 5, 5, 9
 _PLAIN_COUNTS = 15.0

@@ -52,7 +52,7 @@ def health_checks(
     reporter = Reporter(context.instance, source_keys(config.sources))
     if reporter.has_forgotten(monitoring.told_sources()):
         monitoring.tell_again()
-    with stoppable():
+    with stoppable(context):
         served = monitoring.serve(start, end, reporter.tell)
     burning = _report_burn_rates(context, monitoring)
     overview = monitoring.overview()

@@ -173,7 +173,7 @@ def _check_now(
         context: dg.AssetCheckExecutionContext, monitoring: dg.ResourceParam[Monitoring]
     ) -> Iterator[dg.AssetCheckResult]:
         chosen = {ids[key.asset_key]: key.asset_key for key in context.selected_asset_check_keys}
-        with stoppable():
+        with stoppable(context):
             monitoring.check_now([bound.key for bound in monitoring.config.checks_of(chosen) if bound.check.enabled])
         for view in monitoring.overview().sources:
             if view.source.id in chosen:

@@ -12,6 +12,6 @@ _TIMEOUT_S = 60.0
 
 def settle(context: dg.OpExecutionContext, monitoring: Monitoring) -> None:
     """Delivers until nothing is due, for a minute at most; what is left is due again later."""
-    with stoppable():
+    with stoppable(context):
         done = monitoring.settle_alerts(_TIMEOUT_S)
     context.add_output_metadata({"sent": done.sent, "failed": done.failed, "left": done.left})

@@ -14,7 +14,7 @@ from monitoring_pipeline.alerting.trouble import Trouble
 from monitoring_pipeline.alerting.world import World
 from monitoring_pipeline.app import Monitoring
 from monitoring_pipeline.checks.record import record
-from monitoring_pipeline.records import Result, Sample, Severity, Status
+from monitoring_pipeline.records import AlertMode, Result, Sample, Severity, Status
 from monitoring_pipeline.store import alerts as stored
 from monitoring_pipeline.store import silences
 from monitoring_pipeline.store.results import insert_samples
@@ -125,15 +125,16 @@ def test_who_is_critical_silenced_or_under_maintenance_is_not_learnt_from(monito
 
 
 @pytest.mark.parametrize(
-    ("rule", "severity", "reason"),
+    ("rule", "severity", "mode", "reason"),
     [
-        ("down", Severity.CRITICAL, "alert down is open"),
-        ("down", Severity.WARNING, None),
-        ("strange", Severity.CRITICAL, None),  # what is strange must become normal some time
+        ("down", Severity.CRITICAL, AlertMode.ACTIVE, "alert down is open"),
+        ("down", Severity.CRITICAL, AlertMode.SHADOW, None),
+        ("down", Severity.WARNING, AlertMode.ACTIVE, None),
+        ("strange", Severity.CRITICAL, AlertMode.ACTIVE, None),  # what is strange must become normal some time
     ],
 )
 def test_serious_alerts_are_trouble_but_not_those_about_strangeness(
-    monitoring: Monitoring, rule: str, severity: Severity, reason: str | None
+    monitoring: Monitoring, rule: str, severity: Severity, mode: AlertMode, reason: str | None
 ) -> None:
-    add_alert(monitoring.store, rule=rule, source="source-0", severity=severity.value)
+    add_alert(monitoring.store, rule=rule, source="source-0", severity=severity.value, mode=mode.value)
     assert trouble(monitoring, T0 + timedelta(hours=1)).get("source-0") == reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from monitoring_pipeline.clock import Duration
 
@@ -38,6 +38,15 @@ class ThresholdsSpec(_Spec):
     quality: Levels = Field(Levels(), description="Mean quality in the window, 0 to 100; below it is too bad.")
     p95_ms: Levels = Field(Levels(), description="The 95th percentile of durations in the window, milliseconds.")
     min_attempts: int = Field(5, ge=1, description="From how many attempts in the window on its rate is judged.")
+
+    @field_validator("failure_rate", "failures_in_row", "quality", "p95_ms")
+    @classmethod
+    def _worsen(cls, levels: Levels, info: ValidationInfo) -> Levels:
+        if levels.warning is not None and levels.critical is not None and levels.warning != levels.critical:
+            falls = info.field_name == "quality"
+            if (levels.warning < levels.critical) is falls:
+                raise ValueError(f"`warning` must not lie {'below' if falls else 'above'} `critical`")
+        return levels
 
 
 class CollectorSpec(_Spec):

@@ -219,6 +219,19 @@ BAD = {
             "3:21: stores.directory: ${file:nope}: there is no file 'nope'",
         ],
     ),
+    "levels of collectors that better": (
+        ("sources: [{id: a}]\n"
+        "collectors:\n"
+        "  load:\n"
+        "    source: a\n"
+        "    thresholds:\n"
+        "      failure_rate: {warning: 50, critical: 10}\n"
+        "      quality: {warning: 80, critical: 90}\n"),
+        [
+            "6:21: collectors.load.thresholds.failure_rate: `warning` must not lie above `critical`",
+            "7:16: collectors.load.thresholds.quality: `warning` must not lie below `critical`",
+        ],
+    ),
     "missing include": ("include: [none.yaml, none*.yaml]\n", ["1:11: include[0]: there is no file 'none.yaml'"]),
 }  # fmt: skip
 

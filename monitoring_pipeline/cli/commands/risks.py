@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["patterns", "performance", "risks"]
 
-_NONE = "Nothing is kept yet: Dagster computes it while `busta up` runs; --now computes it here, without keeping it."
+_NONE = (
+    "Nothing is kept yet: Dagster computes it while `busta up` runs, once there are some days of history; "
+    "--now computes it here, without keeping it."
+)
 _SHOWN = 20
 Rows = list[dict[str, Any]]
 

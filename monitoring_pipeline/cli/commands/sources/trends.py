@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["trends"]
 
-_NONE = "No trends are kept yet: Dagster computes them once a day (`busta up`); name a source to look at it now."
+_NONE = (
+    "No trends are kept yet: Dagster computes them once a day (`busta up`), of series with some days of history; "
+    "name a source to look at it now."
+)
 
 
 @click.command()

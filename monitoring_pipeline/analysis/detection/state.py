@@ -88,13 +88,12 @@ SERIES = np.dtype([
 """One series. Of each stream: its loudest `today`, the mean of the logarithm of that over days (`usual`; `inverse` is
 `exp(-usual)`), and its loudest of some points, fading (`recent`)."""
 _FEW, _MOST = 256, 1 << 16
-_HEIGHTS = {"profile": SLOTS, "kind": SLOTS * 2, "week": SLOTS * DAYS, "lately": SLOTS * 2, "hour": HOURS * 2}
+_HEIGHTS = {"profile": SLOTS, "kind": SLOTS * 2, "week": SLOTS * DAYS, "lately": SLOTS * 2, "hour": HOURS}
 
 
 class Tables(NamedTuple):
     """What depends on the time: what is usual in a slot of the day, of a working day and of a day off, and of each day
-    of the week; what was seen in the slots of today and yesterday; how far off values are in an hour of a working day
-    and of a day off."""
+    of the week; what was seen in the slots of today and yesterday; how far off values are in an hour."""
 
     profile: Table
     kind: Table

@@ -52,7 +52,6 @@ from monitoring_pipeline.analysis.detection.state import (
     DAYS,
     FLATLINE,
     GAP,
-    HOURS,
     LEVEL_SHIFT,
     LOGARITHM,
     NONE,
@@ -143,7 +142,7 @@ def advance(
         step = 0.0 if after_gap or not known else x - own.last
         floor = 1e-9 + 1e-4 * abs(own.mean) + 0.002 * (own.top - own.bottom) if known else 1.0
         unexplained = _unexplained(own, tables, slot, day, at, closes, column, x, abs(level))
-        weight = _weight(own, tables.hour, off, into, column, floor)
+        weight = _weight(own, tables.hour, into, column, floor)
         scale = max(own.scale_level * weight, floor)
         scale_turn = max(own.scale_turn * weight, floor)
         scale_step = max(own.scale_step * weight, floor)
@@ -182,7 +181,7 @@ def advance(
         if learns:
             own.learnt += 1
             _learn_scales(own, abs(level), abs(turn), abs(step), unexplained, floor)
-            _learn_hour(own, tables.hour, off, into, column, abs(level), scale)
+            _learn_hour(own, tables.hour, into, column, abs(level), scale)
             _learn_day(own, tables, slot, off, column, x, scale)
             _learn_week(own, tables, slot, day, at, closes, column, x, scale)
             _compare(own, abs(x - by_day), abs(x - by_kind), abs(x - by_week), 5 * deviation)
@@ -321,12 +320,9 @@ _MONTHS = (DAYS - 1) * SLOTS
 
 
 @compiled
-def _weight(own: Own, hour: Array, off: int, into: float, column: int, floor: float) -> float:
-    """How large deviations are in this hour of such a day, of any day if there was none, against those of all."""
-    row = int(into / HOUR_US)
-    usual = hour[off * HOURS + row, column]
-    if math.isnan(usual):
-        usual = hour[(1 - off) * HOURS + row, column]
+def _weight(own: Own, hour: Array, into: float, column: int, floor: float) -> float:
+    """How large deviations are in this hour, against those of the whole day."""
+    usual = hour[int(into / HOUR_US), column]
     return 1.0 if math.isnan(usual) else 0.3 + 0.7 * usual / max(own.scale_level, floor)
 
 
@@ -532,9 +528,9 @@ def _learn_scales(own: Own, level: float, turn: float, step: float, unexplained:
 
 
 @compiled
-def _learn_hour(own: Own, hour: Array, off: int, into: float, column: int, level: float, scale: float) -> None:
-    """The same for the level in this hour of such days."""
-    row = off * HOURS + int(into / HOUR_US)
+def _learn_hour(own: Own, hour: Array, into: float, column: int, level: float, scale: float) -> None:
+    """The same for the level in this hour."""
+    row = int(into / HOUR_US)
     usual = hour[row, column]
     if not math.isnan(usual):
         gain = max(1 / (1 + own.learnt / 24), 24 / (5 * own.a_day))

@@ -133,9 +133,9 @@ def _advanced(state: State, points: Points, trees: Trees, heard: Heard) -> tuple
     nothing of each other."""
     from monitoring_pipeline.analysis.detection.step import advance
 
-    scored, count, end = Scored.room(len(points.columns)), len(points.columns), state.count
-    if count < _WORTH_THREADS or _CORES == 1 or len(heard.places):
-        return scored, advance(state.series, state.tables, points, trees, scored, heard, 0, end)
+    scored = Scored.room(len(points.columns))
+    if len(points.columns) < _WORTH_THREADS or _CORES == 1 or len(heard.places):
+        return scored, advance(state.series, state.tables, points, trees, scored, heard, 0, state.count)
     # Neighbours stay together: what is remembered of them shares lines of the cache.
     lowest, highest = int(points.columns.min()), int(points.columns.max())
     bounds = np.linspace(lowest, highest + 1, _CORES + 1).astype(np.int64).tolist()
@@ -148,6 +148,6 @@ def _advanced(state: State, points: Points, trees: Trees, heard: Heard) -> tuple
     return scored, 0
 
 
-_CORES, _WORTH_THREADS = min(len(os.sched_getaffinity(0)), 4), 10_000
+_CORES, _WORTH_THREADS = min(os.cpu_count() or 1, 4), 10_000
 _UNHEARD = Heard.room(0)
 _TRANSFORMS = {MetricType.LATENCY: LOGARITHM, MetricType.FRESHNESS: LOGARITHM, MetricType.COUNT: ROOT}

@@ -1,7 +1,8 @@
 """Records results: the result, what it changes for its check and its source, in one transaction.
 
 A result is taken only from the runner that holds the claim on its slot, so a slot is recorded at
-most once whoever executed it. Manual results belong to no slot and move none.
+most once whoever executed it, also where a clock that was set back makes it come again. Manual results
+belong to no slot and move none.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What a batch of results did: how many counted, how many came too late to count, and how things stand.
+    """What a batch of results did: how many were taken, how many came too late or again, and how things stand.
 
     `touched` are the checks (source, id) whose results counted, `changed` the sources whose status moved.
     """
@@ -63,22 +64,24 @@ def record(
     checks = states.check_rows(connection, touched)
     sources = states.source_rows(connection, touched)
     before = {name: dict(row) for name, row in sources.items()}
-    taken = [result for result in batch if _counts(result, checks.get(result.key), runner)]
-    for result in taken:
+    counted = [result for result in batch if _counts(result, checks.get(result.key), runner)]
+    repeated = _repeated(connection, counted, checks)
+    for result in counted:
         _move_check(checks[result.key], result, schedules.get(result.key))
         if result.source in sources:
             _move_breaker(sources[result.source], result, spec)
     changes = _move_sources(checks, sources, to_us(now))
+    taken = [result for result in counted if _slot(result) not in repeated]
     hot.insert_results(connection, taken)
-    states.update_checks(connection, [checks[key] for key in {result.key for result in taken}])
+    states.update_checks(connection, [checks[key] for key in {result.key for result in counted}])
     states.update_sources(connection, [row for name, row in sources.items() if row != before[name]])
     states.insert_changes(connection, changes)
     return Recorded(
         taken=len(taken),
         refused=len(batch) - len(taken),
-        touched=frozenset((result.source, result.check) for result in taken),
+        touched=frozenset((result.source, result.check) for result in counted),
         changed=frozenset(change["source"] for change in changes),
-        statuses={result.key: result.status for result in taken},
+        statuses={result.key: result.status for result in counted},
         breakers={name: breaker_of(row) for name, row in sources.items()},
     )
 
@@ -89,11 +92,26 @@ def _counts(result: Result, row: Row | None, runner: str | None) -> bool:
     return result.manual or (row["claimed_by"] == runner and row["claimed_slot"] == to_us(result.slot))
 
 
+def _repeated(connection: Connection, counted: Sequence[Result], checks: Mapping[str, Row]) -> set[hot.Slot]:
+    """Slots that are recorded already: their results say how things are and add nothing to history. Only a clock that
+    was set back makes a slot come again, so only one that is not later than the check's last is looked for."""
+    again = [result for result in counted if not result.manual and not _is_later(result, checks[result.key])]
+    return hot.recorded_slots(connection, {_slot(result) for result in again})
+
+
+def _is_later(result: Result, row: Row) -> bool:
+    return row["last_slot"] is None or to_us(result.slot) > row["last_slot"]
+
+
+def _slot(result: Result) -> hot.Slot:
+    return result.source, result.check, to_us(result.slot)
+
+
 def _move_check(row: Row, result: Result, schedule: Schedule | None) -> None:
     finished = to_us(result.finished)
     if not result.manual:
         slot = to_us(result.slot)
-        row.update(claimed_by=None, claimed_slot=None, interruptions=0, last_slot=slot)
+        row.update(claimed_by=None, claimed_slot=None, interruptions=0, last_slot=max(slot, row["last_slot"] or slot))
         if schedule is not None:
             row["next_slot"] = schedule.following(slot)
     if row["status"] != result.status.value or row["since"] is None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select, tuple_
 
 from monitoring_pipeline.clock import to_us
 from monitoring_pipeline.records import Result, Sample
 from monitoring_pipeline.store.tables import results, samples
 
-__all__ = ["insert_results", "insert_samples"]
+__all__ = ["insert_results", "insert_samples", "recorded_slots"]
+
+Slot = tuple[str, str, int]
+"""A source, a check of it, and the moment of a slot (microseconds)."""
 
 
 def insert_results(connection: Connection, found: Iterable[Result]) -> None:
@@ -25,6 +28,13 @@ def insert_results(connection: Connection, found: Iterable[Result]) -> None:
     if rows:
         connection.execute(insert(results), rows)
     insert_samples(connection, numbers)
+
+
+def recorded_slots(connection: Connection, wanted: Collection[Slot]) -> set[Slot]:
+    """Those of some slots that have a result."""
+    columns = (results.c.source, results.c.check_id, results.c.slot)
+    query = select(*columns).where(tuple_(*columns).in_(list(wanted)))
+    return {(row.source, row.check_id, row.slot) for row in connection.execute(query)} if wanted else set()
 
 
 def _row(result: Result) -> Mapping[str, Any]:

@@ -99,6 +99,26 @@ def test_a_slot_is_claimed_by_one_runner_only(desk: Desk) -> None:
     assert desk.claim("a") == []
 
 
+def test_a_slot_that_comes_again_as_the_clock_is_set_back_is_recorded_once_and_stops_nobody(desk: Desk) -> None:
+    desk.now += timedelta(minutes=5)
+    for _ in range(3):
+        (claim,) = desk.claim("a")
+        desk.record("a", desk.result(claim))
+        desk.now = claim.slot + timedelta(seconds=60)
+    recorded = desk.slots()
+    desk.now -= timedelta(minutes=3, seconds=30)
+    desk.register()
+    for again in range(5):
+        desk.now = desk.check().next_slot
+        (claim,) = desk.claim("b")
+        known = to_us(claim.slot) in recorded
+        outcome = desk.record("b", desk.result(claim, Status.CRITICAL))
+        assert (outcome.taken, outcome.refused) == ((0, 1) if known else (1, 0)), again
+        assert desk.check().status is Status.CRITICAL
+    slots_ = desk.slots()
+    assert len(slots_) == len(set(slots_)) > len(recorded)
+
+
 def test_a_result_frees_its_check_for_the_next_slot(desk: Desk) -> None:
     desk.now += timedelta(seconds=60)
     (claim,) = desk.claim("a")

@@ -30,6 +30,7 @@ __all__ = ["Installation", "Supervisor", "checkout", "prepare_home"]
 TICK_S = 0.5
 WATCH_S = 2.0
 FIRST_LAUNCH_S = 45.0
+PORT_FREES_S = 3.0  # a process that was killed a moment ago may still hold its port
 MAX_SOCKET_PATH = 100
 WORKSPACE = """\
 load_from:
@@ -225,16 +226,14 @@ class Supervisor:
             self._ledger.release()
 
     def _refuse_taken_ports(self) -> None:
+        patience = time.monotonic() + PORT_FREES_S
         for option, port in self._installation.ports.items():
-            with socket.socket() as listener:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    listener.bind((self._installation.host, port))
-                except OSError as error:
+            while (why := _taken(self._installation.host, port)) is not None:
+                if time.monotonic() > patience:
                     raise MonitoringError(
-                        f"cannot listen at {self._installation.host}:{port} ({error.strerror}); "
-                        f"choose another port with {option}"
-                    ) from None
+                        f"cannot listen at {self._installation.host}:{port} ({why}); choose another port with {option}"
+                    )
+                time.sleep(0.1)
 
     def _start(self) -> None:
         installation = self._installation
@@ -350,3 +349,14 @@ def _stamp(path: Path) -> object:
     except OSError:
         return None
     return stat.st_mtime_ns, stat.st_size
+
+
+def _taken(host: str, port: int) -> str | None:
+    """Why nobody can listen there now; None when one can."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            return error.strerror
+    return None

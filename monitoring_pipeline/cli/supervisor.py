@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 
 from monitoring_pipeline.cli.processes import Child, Ledger, Program, stop_groups
+from monitoring_pipeline.discovery.ourselves import why_taken
 from monitoring_pipeline.errors import ConfigError, MonitoringError
 
 __all__ = ["Installation", "Supervisor", "checkout", "prepare_home"]
@@ -228,7 +228,7 @@ class Supervisor:
     def _refuse_taken_ports(self) -> None:
         patience = time.monotonic() + PORT_FREES_S
         for option, port in self._installation.ports.items():
-            while (why := _taken(self._installation.host, port)) is not None:
+            while (why := why_taken(self._installation.host, port)) is not None:
                 if time.monotonic() > patience:
                     raise MonitoringError(
                         f"cannot listen at {self._installation.host}:{port} ({why}); choose another port with {option}"
@@ -349,14 +349,3 @@ def _stamp(path: Path) -> object:
     except OSError:
         return None
     return stat.st_mtime_ns, stat.st_size
-
-
-def _taken(host: str, port: int) -> str | None:
-    """Why nobody can listen there now; None when one can."""
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except OSError as error:
-            return error.strerror
-    return None

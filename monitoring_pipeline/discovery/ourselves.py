@@ -9,7 +9,7 @@ from typing import Any
 
 from monitoring_pipeline.discovery.found import Found
 
-__all__ = ["Ports", "free_ports", "own_sources"]
+__all__ = ["Ports", "free_ports", "own_sources", "why_taken"]
 
 _DAGSTER, _API = 3000, 8080
 _PATIENCE = {"retries": 3, "retry_delay": "2s"}  # they start with us, and need a moment
@@ -31,15 +31,18 @@ def free_ports(directory: Path) -> Ports:
 
 
 def _free(port: int) -> int:
-    for candidate in range(port, port + 100):
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind(("127.0.0.1", candidate))
-            except OSError:
-                continue
-            return candidate
-    return port
+    return next((each for each in range(port, port + 100) if why_taken("127.0.0.1", each) is None), port)
+
+
+def why_taken(host: str, port: int) -> str | None:
+    """Why nobody can listen there now; None when one can."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            return error.strerror
+    return None
 
 
 def own_sources(directory: Path, ports: Ports) -> list[Found]:

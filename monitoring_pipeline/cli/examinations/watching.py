@@ -6,7 +6,6 @@ import asyncio
 import fcntl
 import json
 import os
-import socket
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from monitoring_pipeline.cli.examination import Finding, Patient, ok, problem, warning
+from monitoring_pipeline.discovery.ourselves import why_taken
 
 __all__ = ["api", "dagster", "runner", "supervisor"]
 
@@ -78,15 +78,11 @@ def _ports(patient: Patient) -> Iterator[Finding]:
         ("Dagster", _dagster_address(patient), "--port-dagster"),
         ("the API", _api_address(patient), "--port-api"),
     ):
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind((host, port))
-            except OSError as error:
-                text = f"port {port} of {what} cannot be used: {error.strerror}"
-                yield problem("ports", text, f"end what listens there, or choose another with {option}")
-            else:
-                yield ok("ports", f"{port} is free for {what}")
+        if (why := why_taken(host, port)) is None:
+            yield ok("ports", f"{port} is free for {what}")
+        else:
+            text = f"port {port} of {what} cannot be used: {why}"
+            yield problem("ports", text, f"end what listens there, or choose another with {option}")
 
 
 def _api_address(patient: Patient) -> tuple[str, int]:

@@ -543,22 +543,25 @@ def _learn_hour(own: Own, hour: Array, into: float, column: int, level: float, s
 @compiled
 def _learn_day(own: Own, tables: Tables, slot: int, off: int, column: int, x: float, scale: float) -> None:
     limit, gain = 4 * scale + abs(own.away), max(1 / (1 + own.learnt / own.slots), own.gain)
-    usual = tables.profile[slot, column]
-    tables.profile[slot, column] = x if math.isnan(usual) else usual + gain * _clip(x - usual, limit)
-    row = off * SLOTS + slot
-    usual, gain = tables.kind[row, column], max(gain, own.week_gain) if off else gain
-    tables.kind[row, column] = x if math.isnan(usual) else usual + gain * _clip(x - usual, limit)
+    _approach(tables.profile, slot, column, x, gain, limit)
+    _approach(tables.kind, off * SLOTS + slot, column, x, max(gain, own.week_gain) if off else gain, limit)
+
+
+@compiled
+def _approach(table: Array, row: int, column: int, x: float, gain: float, limit: float) -> None:
+    """Moves what is usual towards a value, not as if it were further away than `limit`; the first is usual at once."""
+    usual = table[row, column]
+    table[row, column] = x if math.isnan(usual) else usual + gain * _clip(x - usual, limit)
 
 
 @compiled
 def _learn_week(
     own: Own, tables: Tables, slot: int, day: int, at: int, closes: bool, column: int, x: float, scale: float
 ) -> None:  # fmt: skip
-    limit, gain = 4 * scale + abs(own.away), own.week_gain
-    for turn in range(2 if closes else 1):
-        row = slot + (at if turn == 0 else _MONTHS)
-        usual = tables.week[row, column]
-        tables.week[row, column] = usual + gain * _clip(x - usual, limit) if not math.isnan(usual) else x
+    limit = 4 * scale + abs(own.away)
+    _approach(tables.week, slot + at, column, x, own.week_gain, limit)
+    if closes:
+        _approach(tables.week, slot + _MONTHS, column, x, own.week_gain, limit)
     row = day % 2 * SLOTS + slot
     seen = tables.lately[row, column]
     again = own.slot == slot and own.day == day and not math.isnan(seen)
@@ -570,14 +573,17 @@ def _compare(own: Own, by_day: float, by_kind: float, by_week: float, limit: flo
     """How far off the profiles were lately."""
     gain = own.in_3_days
     own.off_by_day += gain * (min(by_day, limit) - own.off_by_day)
-    if not math.isnan(by_kind):
-        if own.off_by_kind == 0:
-            own.off_by_kind = own.off_by_day
-        own.off_by_kind += gain * (min(by_kind, limit) - own.off_by_kind)
-    if not math.isnan(by_week):
-        if own.off_by_week == 0:
-            own.off_by_week = own.off_by_day
-        own.off_by_week += gain * (min(by_week, limit) - own.off_by_week)
+    own.off_by_kind = _off_by(own.off_by_kind, own.off_by_day, by_kind, limit, gain)
+    own.off_by_week = _off_by(own.off_by_week, own.off_by_day, by_week, limit, gain)
+
+
+@compiled
+def _off_by(before: float, at_first: float, by: float, limit: float, gain: float) -> float:
+    """A running mean of distances that begins as that of the day's profile, once there are any."""
+    if math.isnan(by):
+        return before
+    before = before if before != 0 else at_first
+    return before + gain * (min(by, limit) - before)
 
 
 @compiled

@@ -93,8 +93,9 @@ def _counts(result: Result, row: Row | None, runner: str | None) -> bool:
 
 
 def _repeated(connection: Connection, counted: Sequence[Result], checks: Mapping[str, Row]) -> set[hot.Slot]:
-    """Slots that are recorded already: their results say how things are and add nothing to history. Only a clock that
-    was set back makes a slot come again, so only one that is not later than the check's last is looked for."""
+    """Slots that are recorded already: their results say how things are and add nothing to history. A slot comes again
+    where the clock was set back, or it was recorded while a configuration was being registered; it is never later than
+    the check's last, so no other is looked for."""
     again = [result for result in counted if not result.manual and not _is_later(result, checks[result.key])]
     return hot.recorded_slots(connection, {_slot(result) for result in again})
 

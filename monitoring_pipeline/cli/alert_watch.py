@@ -60,9 +60,9 @@ def _lines(read: Callable[[], Sequence[AlertView]], stop: threading.Event, conso
         now = {view.alert.id: _line(view) for view in read()}
         for number, line in now.items():
             if known.get(number) != line:
-                console.print(line, markup=False, soft_wrap=True)
+                console.print(line, soft_wrap=True)
         for number in known.keys() - now.keys():
-            console.print(f"{number}  no longer listed", markup=False)
+            console.print(f"{number}  no longer listed")
         known = now
         if stop.wait(_REFRESH_S):
             return

@@ -63,7 +63,7 @@ def anomalies(source_id: str | None, since: timedelta, metric: str | None, plot:
     elif found:
         output.console().print(_table(found))
     else:
-        output.notes().print(_NOTHING, markup=False)
+        output.notes().print(_NOTHING)
     return exits.OK
 
 

@@ -52,7 +52,7 @@ def list_channels(*, as_json: bool) -> int:
         ]})  # fmt: skip
         return exits.OK
     if not configured:
-        output.notes().print(_NO_CHANNELS, markup=False)
+        output.notes().print(_NO_CHANNELS)
         return exits.OK
     table = tables.plain_table("channel", "kind", "sends", "from severity", "also resolved", "fallback")
     for name, each in configured.items():
@@ -78,7 +78,7 @@ def status(*, as_json: bool) -> int:
     elif views:
         _print(views, now)
     else:
-        output.notes().print(_NO_CHANNELS, markup=False)
+        output.notes().print(_NO_CHANNELS)
     return exits.OK
 
 
@@ -97,7 +97,7 @@ def _print(views: Sequence[ChannelView], now: datetime) -> None:
     output.console().print(table)
     dead = sum(view.dead for view in views)
     if dead:
-        output.notes().print("`busta notifications replay --dead` sends again what could not be sent.", markup=False)
+        output.notes().print("`busta notifications replay --dead` sends again what could not be sent.")
 
 
 def _state(view: ChannelView) -> Text:

@@ -46,7 +46,7 @@ def list_collectors(*, as_json: bool) -> int:
     elif views:
         output.console().print(_table(views, now))
     else:
-        output.notes().print(_NONE, markup=False)
+        output.notes().print(_NONE)
     return exits.OK
 
 

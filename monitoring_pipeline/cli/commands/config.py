@@ -38,7 +38,7 @@ def validate(*, as_json: bool) -> int:
         output.emit_json({"path": path, "valid": True, "problems": [], "warnings": list(found.warnings), **counts})
         return exits.OK
     for warning in found.warnings:
-        output.notes().print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+        output.notes().print(f"warning: {warning}", style="yellow", soft_wrap=True)
     click.echo(f"{path} is valid: {len(found.sources)} sources, {len(found.checks)} checks")
     return exits.OK
 

@@ -93,7 +93,7 @@ def list_maintenance(*, everything: bool, as_json: bool) -> int:
         here = duty(monitoring.store, monitoring.config.alerting, now)
         windows = [window_document(each, now) for each in here.coming()]
         for problem in here.problems():
-            output.notes().print(problem, style="yellow", markup=False)
+            output.notes().print(problem, style="yellow")
     if as_json:
         announced = [silence_document(each, now) for each in found]
         output.emit_json({"at": now, "announced": announced, "windows": windows})
@@ -102,7 +102,6 @@ def list_maintenance(*, everything: bool, as_json: bool) -> int:
         output.notes().print(
             "No maintenance. `busta maintenance start SOURCE --for 1h --reason WHY` announces some; "
             "windows that come again are configured under `maintenance:`.",
-            markup=False,
         )
     if found:
         print_silences(found, now)

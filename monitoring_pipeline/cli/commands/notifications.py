@@ -71,7 +71,7 @@ def log(
         output.console().print(notification_table(found))
     else:
         hint = "" if any_channel else " There are no channels: nobody can be told."
-        output.notes().print(f"No notification matches.{hint}", markup=False)
+        output.notes().print(f"No notification matches.{hint}")
     return exits.OK
 
 

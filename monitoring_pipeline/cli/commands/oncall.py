@@ -52,7 +52,7 @@ def who(rota: str | None, moment: datetime | None, *, as_json: bool) -> int:
     elif shifts:
         _print_who(shifts, plan)
     else:
-        output.notes().print(_NO_ROTAS, markup=False)
+        output.notes().print(_NO_ROTAS)
     return exits.OK
 
 
@@ -96,7 +96,7 @@ def show(rota: str | None, ahead: timedelta, *, as_json: bool) -> int:
     elif found:
         _print_schedule(found, here.overrides)
     else:
-        output.notes().print(_NO_ROTAS, markup=False)
+        output.notes().print(_NO_ROTAS)
     return exits.OK
 
 
@@ -117,7 +117,6 @@ def _print_schedule(found: Mapping[str, list[Shift]], overrides: Sequence[Overri
         console.print(
             f"override {override.id}: {override.person} for {override.rota}, by {override.author}{why}; "
             f"`busta oncall end {override.id}` ends it",
-            markup=False,
         )
 
 

@@ -54,7 +54,7 @@ def risks(source_id: str | None, limit: int, *, fresh: bool, as_json: bool) -> i
     if as_json:
         output.emit_json(document)
     elif document["at"] is None:
-        output.notes().print(_NONE, markup=False)
+        output.notes().print(_NONE)
     elif source_id is not None:
         _print_one(document)
     else:
@@ -169,7 +169,7 @@ def patterns(source_id: str | None, *, fresh: bool, as_json: bool) -> int:
     if as_json:
         output.emit_json({"at": at, "patterns": rows})
     elif at is None:
-        output.notes().print(_NONE, markup=False)
+        output.notes().print(_NONE)
     elif rows:
         output.console().print(_pattern_table(rows))
     else:
@@ -216,7 +216,7 @@ def performance(component: str | None, *, fresh: bool, as_json: bool) -> int:
     if as_json:
         output.emit_json({"at": at, "performance": rows})
     elif at is None:
-        output.notes().print(_NONE, markup=False)
+        output.notes().print(_NONE)
     else:
         _print_performance(rows)
     return exits.OK

@@ -53,7 +53,6 @@ def list_silences(*, everything: bool, as_json: bool) -> int:
     else:
         output.notes().print(
             "Nothing is silenced. `busta silences add --source ID --for 2h --reason WHY` silences something.",
-            markup=False,
         )
     return exits.OK
 

@@ -53,7 +53,7 @@ def up(port_dagster: int | None, port_api: int | None, *, no_dagster: bool) -> i
     monitoring = Monitoring.open(path)
     console = output.console()
     for warning in monitoring.config.warnings:
-        console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+        console.print(f"warning: {warning}", style="yellow", soft_wrap=True)
     installation = _installation(monitoring, port_dagster, port_api)
     monitoring.keep_config(installation.last_good)
     running = _Running(monitoring, installation, console, with_dagster=not no_dagster)
@@ -109,7 +109,7 @@ class _Running:
 
     def run(self) -> None:
         """Runs until it is stopped. Raises MonitoringError when it cannot start."""
-        self.console.print(self._opening(), soft_wrap=True, markup=False)
+        self.console.print(self._opening(), soft_wrap=True)
         runner = self._runner()
         # Daemon threads: what hangs in them must not keep the process alive after everything is stopped.
         for work in (self._first_look, self._show):
@@ -193,4 +193,4 @@ class _Running:
         from monitoring_pipeline.cli import output
 
         stamp = f"{output.local(self.monitoring.clock())}  "
-        self.console.print(f"{stamp}{text}", markup=False, soft_wrap=True)
+        self.console.print(f"{stamp}{text}", soft_wrap=True)

@@ -29,6 +29,6 @@ def explain(alert_id: int, *, as_json: bool) -> int:
     from monitoring_pipeline.cli.alert_tables import step_table
 
     console = output.console()
-    console.print(f"alert {alert_id}: {view.alert.summary}", markup=False)
+    console.print(f"alert {alert_id}: {view.alert.summary}")
     console.print(step_table(steps))
     return exits.OK

@@ -42,11 +42,11 @@ def history(since: timedelta, limit: int, *, as_json: bool, **filters: Any) -> i
         from monitoring_pipeline.cli.alert_tables import alert_table
 
         console = output.console()
-        console.print(_sentence(summary), markup=False)
+        console.print(_sentence(summary))
         console.print(alert_table(views, narrow=console.width < 110))
     else:
         span = f"{output.local(until - since)} to {output.local(until)}"
-        output.notes().print(f"Nothing fired from {span}; --since looks further back.", markup=False)
+        output.notes().print(f"Nothing fired from {span}; --since looks further back.")
     return exits.OK
 
 

@@ -79,7 +79,7 @@ def _print(monitoring: Monitoring, views: Sequence[AlertView], chosen: AlertFilt
         console = output.console()
         console.print(alert_table(views, narrow=console.width < 110))
     else:
-        output.notes().print(_nothing(monitoring, chosen), markup=False)
+        output.notes().print(_nothing(monitoring, chosen))
 
 
 def _nothing(monitoring: Monitoring, chosen: AlertFilter) -> str:

@@ -35,7 +35,7 @@ def run(names: tuple[str, ...], *, due: bool, as_json: bool) -> int:
         if due:
             chosen = [name for name in chosen if name in monitoring.quality.due()]
         if not chosen:
-            output.notes().print(_nothing(monitoring, due=due), markup=False)
+            output.notes().print(_nothing(monitoring, due=due))
         runs = _run(monitoring, chosen, quiet=as_json)
     if as_json:
         output.emit_json({"runs": [run_document(run) for run in runs]})

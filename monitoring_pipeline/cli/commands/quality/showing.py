@@ -40,7 +40,7 @@ def show(name: str | None, *, as_json: bool) -> int:
     if as_json:
         output.emit_json({"at": now, "sources": [quality_document(each) for each in found]})
     elif not any(each.suites for each in found):
-        output.notes().print(_NONE if name is None else _NONE_OF.format(name), markup=False)
+        output.notes().print(_NONE if name is None else _NONE_OF.format(name))
     elif name is None:
         from monitoring_pipeline.cli.quality_tables import overview_table
         from monitoring_pipeline.cli.tables import NARROW

@@ -74,8 +74,8 @@ def _print(outcomes: Sequence[Outcome]) -> None:
 
     console = output.console()
     for outcome in outcomes:
-        console.print(f"{'FAILED' if outcome.failures else 'ok    '}  {outcome.name}", markup=False)
+        console.print(f"{'FAILED' if outcome.failures else 'ok    '}  {outcome.name}")
         for failure in outcome.failures:
-            console.print(f"        {failure}", markup=False)
+            console.print(f"        {failure}")
     failed = sum(bool(outcome.failures) for outcome in outcomes)
     console.print(f"{len(outcomes)} tests, {failed} failed")

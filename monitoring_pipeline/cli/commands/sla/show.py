@@ -67,7 +67,7 @@ def show(
     if as_json:
         output.emit_json({"at": now, "standings": [standing_document(each) for each in found]})
     elif not found:
-        output.notes().print(_NONE, markup=False, end="")
+        output.notes().print(_NONE, end="")
     else:
         _print(found, limit, detailed=objective is not None)
     return _code(found)
@@ -133,7 +133,7 @@ def _print(every: Sequence[Standing], limit: int, *, detailed: bool) -> None:
     for each in found if detailed else ():
         console.print(_detail(each))
     sentences = [] if detailed else [line for each in found[:5] if (line := _warning(each))]
-    console.print("\n".join(sentences), markup=False, end="\n" if sentences else "")
+    console.print("\n".join(sentences), end="\n" if sentences else "")
 
 
 def _attained(standing: Standing) -> Text:

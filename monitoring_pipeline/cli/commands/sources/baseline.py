@@ -57,7 +57,7 @@ def baseline(source_id: str, metric: str | None, plot: Path | None, *, as_json: 
     if as_json:
         output.emit_json({"source": source_id, "baselines": [baseline_document(each) for each in found]})
     elif not found:
-        output.notes().print("Nothing of it was scored yet; `busta up` scores what it measures.", markup=False)
+        output.notes().print("Nothing of it was scored yet; `busta up` scores what it measures.")
     else:
         output.console().print(_overview(found) if metric is None else _hours(found))
     return exits.OK

@@ -48,9 +48,9 @@ def explain(source_id: str, moment: datetime | None, *, as_json: bool) -> int:
 def _print(console: Console, then: SourceThen) -> None:
     from monitoring_pipeline.cli import alert_tables, output
 
-    console.print(f"{then.source} at {output.local(then.at)}", style="bold", markup=False)
+    console.print(f"{then.source} at {output.local(then.at)}", style="bold")
     for sentence in then.answer:
-        console.print(f"  {sentence}", markup=False)
+        console.print(f"  {sentence}")
     for title, rows, table in (
         ("what the rules saw", then.rules, _rules(then)),
         ("decided around then", then.decisions, _decisions(then)),
@@ -60,7 +60,7 @@ def _print(console: Console, then: SourceThen) -> None:
             console.print(f"\n{title}", style="bold")
             console.print(table)
     if then.others:
-        console.print(f"\nrules that mean other sources: {', '.join(then.others)}", markup=False)
+        console.print(f"\nrules that mean other sources: {', '.join(then.others)}")
 
 
 def _rules(then: SourceThen) -> Table:

@@ -135,7 +135,7 @@ def _everything(*, as_json: bool) -> int:
         output.emit_json({"at": period, "trends": rows})
         return exits.OK
     if period is None:
-        output.notes().print(_NONE, markup=False)
+        output.notes().print(_NONE)
         return exits.OK
     table = tables.plain_table("source", "metric", "direction", "strength", "a day", "in all")
     for row in rows:
